@@ -1,0 +1,132 @@
+"""Sign up, log in and out, tokens."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import request
+
+from portal import limits, validation
+from portal.api import guards
+from portal.api.schemas import Message
+from portal.api.schemas.accounts import (
+    CaptchaAnswer,
+    LoginAnswer,
+    LoginBody,
+    RefreshBody,
+    RegisterBody,
+    SmsCodeAnswer,
+    SmsCodeBody,
+    TokensAnswer,
+    UserAnswer,
+)
+from portal.errors import Unauthorized
+from portal.extensions import db, gateways, settings
+from portal.models import User
+from portal.services import accounts, codes, sessions
+from portal.wording import sentence
+
+bp = APIBlueprint("api_accounts", __name__, url_prefix="/api/v1/auth", tag="auth")
+
+
+@bp.get("/captcha")
+@guards.public
+@bp.output(CaptchaAnswer)
+def captcha() -> Any:
+    """A captcha to solve before an SMS code is asked for."""
+    return gateways().captcha.offer()
+
+
+@bp.get("/captcha/challenge")
+@guards.public
+@bp.doc(hide=True)
+def captcha_challenge() -> Any:
+    """The challenge alone, as the widget in the browser wants it."""
+    return gateways().captcha.offer()["challenge"]
+
+
+@bp.post("/sms-code")
+@guards.public
+@bp.input(SmsCodeBody, arg_name="body")
+@bp.output(SmsCodeAnswer, status_code=202)
+def sms_code(body: SmsCodeBody) -> Any:
+    """Send a one-time code; the answer is the same whether or not the number has an account."""
+    letter = codes.request(
+        validation.normalise_phone(body.phone_number),
+        body.purpose,
+        ticket=body.captcha.ticket,
+        randstr=body.captcha.randstr,
+        address=request.remote_addr or "",
+    )
+    db.session.commit()
+    codes.deliver(letter)
+    return {
+        "expires_in": limits.CODE_SECONDS,
+        "resend_after": limits.SMS_RESEND_SECONDS,
+    }
+
+
+@bp.post("/register")
+@guards.public
+@bp.input(RegisterBody, arg_name="body")
+@bp.output(LoginAnswer)
+def register(body: RegisterBody) -> Any:
+    """A new account, logged in at once."""
+    user = accounts.register(
+        accounts.Registration(**body.model_dump()), locale=settings().default_locale
+    )
+    return _logged_in(user)
+
+
+@bp.post("/login")
+@guards.public
+@bp.input(LoginBody, arg_name="body")
+@bp.output(LoginAnswer)
+def login(body: LoginBody) -> Any:
+    """By username, e-mail address or phone number, and password."""
+    return _logged_in(accounts.authenticate(body.account, body.password))
+
+
+@bp.post("/refresh")
+@guards.public
+@bp.input(RefreshBody, arg_name="body")
+@bp.output(TokensAnswer)
+def refresh(body: RefreshBody) -> Any:
+    """A new pair. A refresh token is good once; an older one ends the log-in."""
+    session_id, jti = guards.opened(body.refresh_token, "refresh")
+    try:
+        login = sessions.rotate(session_id, jti)
+    except Unauthorized:
+        db.session.commit()  # the end of the log-in, when an old token was used
+        raise
+    pair = guards.token_pair(login)
+    db.session.commit()
+    return pair
+
+
+@bp.post("/logout")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.output(Message)
+def logout() -> Any:
+    """End this log-in: its tokens are refused from the next call on."""
+    sessions.end(guards.user(), guards.login().id, "logout")
+    db.session.commit()
+    return {"message": sentence({"code": "logged_out", "params": {}})}
+
+
+@bp.post("/logout-all")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.output(Message)
+def logout_all() -> Any:
+    """End every log-in of yours, browsers too."""
+    sessions.end_all(guards.user(), "logout_all")
+    db.session.commit()
+    return {"message": sentence({"code": "logged_out", "params": {}})}
+
+
+def _logged_in(user: User) -> dict[str, Any]:
+    agent, address = request.user_agent.string, request.remote_addr or ""
+    login = sessions.start(user, kind="api", user_agent=agent, address=address)
+    db.session.commit()
+    return {**guards.token_pair(login), "user": UserAnswer.model_validate(login.user)}

@@ -1,0 +1,70 @@
+"""Every error of the JSON door as `application/problem+json` (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+from apiflask.exceptions import _ValidationError
+from flask import Response, current_app, g, request
+
+from portal.errors import PortalError
+from portal.wording import sentence, status_sentence
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: list[dict[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+        "code": code,
+        "request_id": g.get("request_id", ""),
+        "errors": errors or [],
+    }
+    response = current_app.json.response(body)
+    response.status_code = status
+    response.headers.update(headers or {})
+    response.headers["Content-Type"] = "application/problem+json"
+    response.headers["Cache-Control"] = "no-store"
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = (
+            f'Bearer error="{code}"' if code != "token_missing" else "Bearer"
+        )
+    return response
+
+
+def of_portal_error(error: PortalError) -> Response:
+    detail = sentence({"code": error.code, "params": error.params})
+    errors = [{"field": error.field, "message": detail}] if error.field else []
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    return problem(error.status, error.code, detail, errors=errors, headers=headers)
+
+
+def of_status(status: int, headers: dict[str, str] | None = None) -> Response:
+    """For what Flask itself refuses."""
+    return problem(
+        status,
+        HTTPStatus(status).name.lower(),
+        status_sentence(status),
+        headers=headers,
+    )
+
+
+def of_validation(error: _ValidationError) -> Response:
+    """A body or query that does not fit its model."""
+    found = [
+        {"field": field, "message": text}
+        for fields in error.detail.values()
+        for field, texts in fields.items()
+        for text in (texts if isinstance(texts, list) else [texts])
+    ]
+    return problem(
+        422, "invalid", sentence({"code": "invalid", "params": {}}), errors=found
+    )

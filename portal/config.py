@@ -1,0 +1,147 @@
+"""Settings, typed, from the environment; a missing or weak one is refused at start. One table of them: docs/operating.md."""
+
+import hashlib
+import hmac
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIN_SECRET = 32
+LOCAL_GATEWAYS = {"sms_gateway": "outbox"}
+
+
+def _split(value: Any) -> Any:
+    return (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
+
+
+Listed = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """Every setting of the portal; the name in the environment is the upper-case field name."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    portal_mode: Literal["local", "production"] = "production"
+    secret_key: SecretStr
+    jwt_secret_key: SecretStr
+    password_key: SecretStr
+    database_url: str
+    redis_url: str
+    instance_path: Path = Path("instance")
+    store_path: Path | None = None
+    trusted_proxies: int = Field(0, ge=0, le=5)
+    allowed_hosts: Listed = []
+    default_locale: Literal["zh", "en"] = "zh"
+
+    sms_gateway: Literal["", "outbox"] = ""
+    captcha_gateway: Literal["altcha"] = "altcha"
+    captcha_cost: int = Field(5000, ge=100, le=100_000)
+
+    sms_per_address_day: int = Field(20, ge=1)
+    sms_per_day: int = Field(2000, ge=1)
+
+    fetch_allow_hosts: Listed = []
+    fetch_ports: Listed = ["80", "443"]
+    fetch_max_bytes: int = Field(2 * 1024**3, ge=1)
+    fetch_max_seconds: float = Field(1500, gt=0)
+    fetch_stall_seconds: float = Field(30, gt=0)
+    fetch_memory_mb: int = Field(160, ge=64)
+
+    task_window: int = Field(8, ge=1)
+    task_lease_seconds: int = Field(60, ge=3)
+    task_start_within_hours: int = Field(24, ge=1)
+    task_running_cap: int = Field(20, ge=1)
+    dataset_keep_days: int = Field(90, ge=1)
+
+    sample_url: str = ""
+
+    @field_validator("secret_key", "jwt_secret_key", "password_key")
+    @classmethod
+    def _strong(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if len(text) < MIN_SECRET or len(set(text)) < 10:
+            raise ValueError(
+                f"must be random and at least {MIN_SECRET} characters long"
+            )
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _psycopg2(cls, value: str) -> str:
+        # SQLAlchemy 2.1 reads a bare postgresql:// as psycopg 3, which we do not install.
+        for prefix in ("postgres://", "postgresql://"):
+            if value.startswith(prefix):
+                return "postgresql+psycopg2://" + value.removeprefix(prefix)
+        if not value.startswith("postgresql+psycopg2://"):
+            raise ValueError("must be a postgresql:// address")
+        return value
+
+    @field_validator("fetch_allow_hosts")
+    @classmethod
+    def _host_and_port(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            host, _, port = entry.rpartition(":")
+            if not host or not port.isdigit():
+                raise ValueError(f"{entry!r} is not host:port")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Settings":
+        if (
+            len(
+                {
+                    s.get_secret_value()
+                    for s in (self.secret_key, self.jwt_secret_key, self.password_key)
+                }
+            )
+            < 3
+        ):
+            raise ValueError("SECRET_KEY, JWT_SECRET_KEY and PASSWORD_KEY must differ")
+        for name, gateway in LOCAL_GATEWAYS.items():
+            if not getattr(self, name):
+                if not self.is_local:
+                    raise ValueError(
+                        f"{name.upper()} must be chosen by name in production"
+                    )
+                setattr(self, name, gateway)
+        return self
+
+    def derived(self, purpose: str) -> bytes:
+        """A key of its own for a purpose, made from SECRET_KEY (HMAC-SHA-256)."""
+        return hmac.digest(
+            self.secret_key.get_secret_value().encode(),
+            purpose.encode(),
+            hashlib.sha256,
+        )
+
+    @property
+    def is_local(self) -> bool:
+        return self.portal_mode == "local"
+
+    @property
+    def store_folder(self) -> Path:
+        return (self.store_path or self.instance_path / "store").resolve()
+
+    @property
+    def work_folder(self) -> Path:
+        return (self.instance_path / "work").resolve()
+
+    @property
+    def allowed_targets(self) -> frozenset[tuple[str, int]]:
+        """FETCH_ALLOW_HOSTS as (host, port) pairs."""
+        pairs = (entry.rpartition(":") for entry in self.fetch_allow_hosts)
+        return frozenset(
+            (host.strip("[]").lower(), int(port)) for host, _, port in pairs
+        )
+
+
+def load() -> Settings:
+    """Settings from the environment; raises pydantic's ValidationError that names each wrong one."""
+    return Settings()

@@ -1,0 +1,77 @@
+"""What can go wrong, as types: `PortalError` is answered to a caller, `Fault` ends or delays a piece of background work."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class PortalError(Exception):
+    """A refusal with an HTTP status. `code` names a sentence in `wording`; `field` names the input it is about."""
+
+    status = 500
+    code = "internal"
+
+    def __init__(
+        self,
+        code: str | None = None,
+        *,
+        field: str | None = None,
+        retry_after: int | None = None,
+        **params: Any,
+    ) -> None:
+        self.code = code or type(self).code
+        self.field = field
+        self.retry_after = retry_after
+        self.params = params
+        super().__init__(self.code)
+
+
+class BadRequest(PortalError):
+    status, code = 400, "bad_request"
+
+
+class Unauthorized(PortalError):
+    status, code = 401, "unauthorized"
+
+
+class NotFound(PortalError):
+    status, code = 404, "not_found"
+
+
+class Conflict(PortalError):
+    status, code = 409, "conflict"
+
+
+class Invalid(PortalError):
+    """A field whose value cannot be accepted."""
+
+    status, code = 422, "invalid"
+
+
+class TooMany(PortalError):
+    """A limit was met; `retry_after` is in seconds."""
+
+    status, code = 429, "too_many"
+
+
+class Unavailable(PortalError):
+    """Something we depend on is down; `retry_after` is in seconds."""
+
+    status, code = 503, "unavailable"
+
+
+class Fault(Exception):
+    """Why an engine or a gateway could not do its work.
+
+    `code` names a sentence in `wording`, `params` fill it (JSON values, nothing secret);
+    `passing` faults are worth another attempt later.
+    """
+
+    def __init__(self, code: str, /, *, passing: bool = False, **params: Any) -> None:
+        self.code = code
+        self.passing = passing
+        self.params: Mapping[str, Any] = params
+        super().__init__(code)
+
+
+class Stopped(Exception):
+    """The work was asked to stop (cancelled, or another attempt owns it): leave quietly, write nothing."""

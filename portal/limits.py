@@ -1,0 +1,42 @@
+"""Each limit, named once."""
+
+from dataclasses import dataclass
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+@dataclass(frozen=True)
+class Window:
+    """At most `count` in any `seconds`."""
+
+    count: int
+    seconds: int
+
+
+SMS_PER_NUMBER = (Window(1, MINUTE), Window(5, HOUR), Window(10, DAY))
+SMS_RESEND_SECONDS = SMS_PER_NUMBER[0].seconds
+
+CODE_DIGITS = 6
+CODE_SECONDS = 300
+CODE_TRIES = 5
+
+ACCESS_SECONDS = 30 * MINUTE
+REFRESH_SECONDS = 7 * DAY
+REFRESH_GRACE_SECONDS = 10
+BROWSER_SESSION_SECONDS = 14 * DAY
+
+BODY_BYTES = 256 * 1024
+JSON_DEPTH = 32
+
+TASK_ATTEMPTS = 3
+TASK_BEAT_SECONDS = 1.0
+TASK_GIVE_UP_SECONDS = 45
+TASK_RETRY_SECONDS = 60
+DOORBELL_SECONDS = 30
+
+PAGE_SIZE = 20
+PAGE_SIZE_MAX = 100
+PREVIEW_ROWS = 50
+
+PASSWORD_MIN, PASSWORD_MAX = 8, 128
+PASSWORD_SCORE = 3

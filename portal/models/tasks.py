@@ -1,0 +1,105 @@
+"""Tasks: the row is the queue of record. The trigger that holds its rules is in the migration."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.extensions import Model
+from portal.models.accounts import Moment, User
+
+STATUSES = (
+    "pending",
+    "queued",
+    "processing",
+    "completed",
+    "failed",
+    "cancelled",
+    "expired",
+)
+WAITING = ("pending", "queued")
+LIVE = (*WAITING, "processing")
+
+
+class Task(Model):
+    """One piece of work. `version` grows with every write, so that an older copy never replaces a newer one."""
+
+    __tablename__ = "tasks"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    uuid: Mapped[UUID] = mapped_column(default=uuid4, unique=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(20))
+    params: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    nonce: Mapped[str | None] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(
+        String(12), default="pending", server_default="pending"
+    )
+    progress: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    message: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    attempt: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    version: Mapped[int] = mapped_column(BigInteger, default=1, server_default="1")
+    worker: Mapped[str | None] = mapped_column(String(100))
+    lease_until: Mapped[datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    next_run_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    start_before: Mapped[datetime] = mapped_column(Moment)
+    dispatched_at: Mapped[datetime | None] = mapped_column(Moment)
+    started_at: Mapped[datetime | None] = mapped_column(Moment)
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(Moment)
+    finished_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    owner: Mapped[User] = relationship(lazy="raise")
+
+    __table_args__ = (
+        UniqueConstraint("owner_id", "nonce", name="uq_tasks_owner_id_nonce"),
+        CheckConstraint(f"status IN {STATUSES}", name="status"),
+        CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
+        CheckConstraint(
+            "(status = 'processing') = (lease_until IS NOT NULL)", name="lease"
+        ),
+        CheckConstraint(
+            "(status IN ('pending', 'queued', 'processing')) = (finished_at IS NULL)",
+            name="finished",
+        ),
+        Index("ix_tasks_owner_id_id", owner_id, id.desc()),
+        Index(
+            "ix_tasks_pending",
+            next_run_at,
+            id,
+            postgresql_where=text("status = 'pending'"),
+        ),
+        Index(
+            "ix_tasks_queued", dispatched_at, postgresql_where=text("status = 'queued'")
+        ),
+        Index(
+            "ix_tasks_processing",
+            lease_until,
+            postgresql_where=text("status = 'processing'"),
+        ),
+        Index(
+            "ix_tasks_waiting",
+            start_before,
+            postgresql_where=text("status IN ('pending', 'queued')"),
+        ),
+    )
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE

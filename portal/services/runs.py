@@ -1,0 +1,109 @@
+"""What a worker does to the task it runs. Each write is fenced: it counts only while this attempt still holds the task.
+
+Functions answer None when it does not: then the worker stops and writes nothing. Sources: reliability rules in docs/tasks.md.
+"""
+
+import random
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, update
+
+from portal import limits
+from portal.extensions import db, settings
+from portal.models import Task
+from portal.models.tasks import WAITING
+from portal.services.copies import TaskCopy
+from portal.services.tasks import publish
+
+
+def _lease() -> Any:
+    return func.now() + timedelta(seconds=settings().task_lease_seconds)
+
+
+def claim(uuid: UUID, worker: str) -> TaskCopy | None:
+    """Take the task: a new attempt begins. None when another worker has it, or it was cancelled, ended or is too late."""
+    query = (
+        update(Task)
+        .where(
+            Task.uuid == uuid, Task.status.in_(WAITING), Task.start_before > func.now()
+        )
+        .values(
+            status="processing",
+            attempt=Task.attempt + 1,
+            worker=worker[:100],
+            lease_until=_lease(),
+            started_at=func.now(),
+            progress=0,
+            message=None,
+        )
+        .returning(Task)
+    )
+    task = db.session.scalar(query)
+    return publish(task) if task else None
+
+
+def _held(run: TaskCopy, **values: Any) -> Task | None:
+    query = (
+        update(Task)
+        .where(
+            Task.uuid == run.uuid,
+            Task.attempt == run.attempt,
+            Task.status == "processing",
+        )
+        .values(values)
+        .returning(Task)
+        .execution_options(populate_existing=True)
+    )
+    task = db.session.scalar(query)
+    if task:
+        publish(task)
+    return task
+
+
+def _ended(run: TaskCopy, status: str, **values: Any) -> Task | None:
+    return _held(
+        run,
+        status=status,
+        lease_until=None,
+        finished_at=func.now(),
+        message=None,
+        **values,
+    )
+
+
+def beat(run: TaskCopy, progress: int, message: dict[str, Any] | None) -> Task | None:
+    """Keep the task for another lease and say how far it is; progress never falls within an attempt."""
+    return _held(
+        run,
+        lease_until=_lease(),
+        progress=func.greatest(Task.progress, min(progress, 99)),
+        message=message,
+    )
+
+
+def complete(run: TaskCopy, result: dict[str, Any]) -> Task | None:
+    return _ended(run, "completed", progress=100, result=result)
+
+
+def cancelled(run: TaskCopy) -> Task | None:
+    """The work has really stopped."""
+    return _ended(run, "cancelled")
+
+
+def fail(run: TaskCopy, error: dict[str, Any], *, passing: bool) -> Task | None:
+    """End as failed, or wait for another attempt when the fault can pass and attempts are left."""
+    if passing and run.attempt < limits.TASK_ATTEMPTS:
+        seconds = limits.TASK_RETRY_SECONDS * run.attempt * random.uniform(0.8, 1.2)  # noqa: S311  # jitter, not a secret
+        later = func.now() + timedelta(seconds=seconds)
+        message = {"code": "retrying", "params": {"error": error}}
+        return _held(
+            run,
+            status="pending",
+            lease_until=None,
+            next_run_at=later,
+            start_before=func.greatest(Task.start_before, later + timedelta(hours=1)),
+            message=message,
+        )
+    return _ended(run, "failed", error=error)

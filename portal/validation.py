@@ -1,0 +1,81 @@
+"""Rules for what people type, used by forms and API bodies alike. Each raises `Invalid` with a code, or returns the normal form."""
+
+import re
+import unicodedata
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from zxcvbn import zxcvbn
+
+from portal import limits
+from portal.errors import Invalid
+
+_USERNAME = re.compile(r"[\w.-]{3,32}")
+_PRODUCT_WORDS = [
+    "data",
+    "station",
+    "datastation",
+    "portal",
+    "shuju",
+    "数据站",
+    "password",
+    "admin",
+    "welcome",
+]
+
+
+def normalise_phone(text: str, *, field: str = "phone_number") -> str:
+    """E.164; a number without a country code is read as mainland Chinese."""
+    try:
+        number = phonenumbers.parse(text, "CN")
+    except phonenumbers.NumberParseException:
+        raise Invalid("phone_invalid", field=field) from None
+    if len(text) > 32 or not phonenumbers.is_valid_number(number):
+        raise Invalid("phone_invalid", field=field)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def normalise_email(text: str) -> str:
+    """Lower case, the local part too: people who differ by case only are one person."""
+    try:
+        checked = validate_email(
+            text.strip(), check_deliverability=False, test_environment=True
+        )
+    except EmailNotValidError:
+        raise Invalid("email_invalid", field="email") from None
+    return checked.normalized.lower()
+
+
+def normalise_username(text: str) -> str:
+    """3 to 32 letters of any script, digits, `.`, `-`, `_`; never something that reads as an e-mail address or a number."""
+    name = unicodedata.normalize("NFKC", text.strip())
+    if not _USERNAME.fullmatch(name) or name.isdigit():
+        raise Invalid("username_invalid", field="username")
+    return name
+
+
+def check_password(
+    password: str, *, about: tuple[str, ...] = (), field: str = "password"
+) -> str:
+    """The password, in NFC, unless it is short, long or guessable; `about` are words its owner is known by."""
+    normal = unicodedata.normalize("NFC", password)
+    if len(normal) < limits.PASSWORD_MIN:
+        raise Invalid("password_short", field=field, least=limits.PASSWORD_MIN)
+    if len(normal) > limits.PASSWORD_MAX:
+        raise Invalid("password_long", field=field, most=limits.PASSWORD_MAX)
+    words = [
+        *_PRODUCT_WORDS,
+        *(part for word in about for part in (word, word.partition("@")[0]) if part),
+    ]
+    # zxcvbn reads 72 characters; the rest can only make a password harder to guess.
+    if zxcvbn(normal[:72], user_inputs=words)["score"] < limits.PASSWORD_SCORE:
+        raise Invalid("password_guessable", field=field)
+    return normal
+
+
+def check_name(text: str) -> str:
+    """A title of one line and at most 200 characters."""
+    name = " ".join(text.split())
+    if len(name) > 200 or any(unicodedata.category(char) == "Cc" for char in name):
+        raise Invalid("name_invalid", field="name")
+    return name

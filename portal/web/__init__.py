@@ -1,0 +1,63 @@
+"""The HTML door."""
+
+from typing import Any
+
+from flask import Flask, has_request_context, session
+from flask_babel import Babel, format_datetime
+from flask_wtf.csrf import CSRFError
+
+from portal import wording
+from portal.errors import BadRequest
+from portal.extensions import login, settings
+from portal.web import (
+    accounts,
+    assets,
+    datasets,
+    dev,
+    docs,
+    errors,
+    formats,
+    guards,
+    home,
+    locales,
+    sessions,
+    tasks,
+)
+
+BLUEPRINTS = (home.bp, accounts.bp, tasks.bp, datasets.bp, sessions.bp, docs.bp, dev.bp)
+
+
+def init_app(app: Flask, babel: Babel) -> None:
+    """Register the blueprints and what templates may use."""
+    babel.init_app(app, locale_selector=locales.chosen_locale)
+    login.user_loader(guards.load_member)
+    login.session_protection = (
+        None  # a log-in's row decides, not the visitor's changing address
+    )
+    assets.register(app)
+    formats.register(app)
+    app.jinja_env.globals["format_datetime"] = format_datetime
+    app.jinja_env.filters["sentence"] = wording.sentence
+    app.context_processor(_context)
+    app.register_error_handler(CSRFError, _out_of_date)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+
+
+def _context() -> dict[str, Any]:
+    """What the frame of every page needs; the cookie alone answers it, so that a poll stays without SQL."""
+    here = has_request_context()
+    return {
+        "html_lang": locales.html_lang(),
+        "signed_in": here and "_user_id" in session,
+        "username": session.get("username", "") if here else "",
+        "local_mode": settings().is_local,
+        "kinds": wording.KINDS,
+    }
+
+
+def _out_of_date(_: CSRFError) -> Any:
+    return errors.of_portal_error(BadRequest("csrf_failed"))
+
+
+__all__ = ["errors", "init_app"]

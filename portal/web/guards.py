@@ -1,0 +1,135 @@
+"""Who may enter: each view of the HTML door carries one of these marks."""
+
+import functools
+import ipaddress
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from flask import abort, g, redirect, request, session, url_for
+from flask_login import UserMixin, current_user, login_user
+
+from portal.errors import Unauthorized
+from portal.extensions import settings
+from portal.models import LoginSession, User
+from portal.services import sessions
+from portal.web import htmx
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Member(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
+    """Whoever is logged in, for Flask-Login: the cookie carries the log-in's id, not the person's."""
+
+    def __init__(self, login: LoginSession) -> None:
+        self.login = login
+        self.user = login.user
+
+    def get_id(self) -> str:
+        return str(self.login.id)
+
+
+def load_member(session_id: str) -> Member | None:
+    try:
+        login = sessions.find_live(UUID(session_id), kind="browser")
+    except ValueError:
+        return None
+    return Member(login) if login else None
+
+
+def log_in(login: LoginSession) -> None:
+    """Give this browser a new session that carries the log-in; what was in the old one is gone."""
+    kept = session.get("locale")
+    session.clear()
+    session.permanent = True
+    session["locale"] = kept or login.user.locale
+    session["username"] = login.user.username
+    login_user(Member(login))
+
+
+def user() -> User:
+    """Whoever is logged in; only behind `member_required`."""
+    return cast(Member, current_user).user
+
+
+def login_session() -> LoginSession:
+    return cast(Member, current_user).login
+
+
+def public(view: View) -> View:
+    """Anyone may enter."""
+    view.guard = "public"  # type: ignore[attr-defined]
+    return view
+
+
+def member_required(view: View) -> View:
+    """Anyone logged in may enter; others are shown the log-in page, and come back."""
+
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if not current_user.is_authenticated:
+            return ask_to_log_in()
+        return view(*args, **kwargs)
+
+    guarded.guard = "member"  # type: ignore[attr-defined]
+    return cast(View, guarded)
+
+
+def member_polls(view: View) -> View:
+    """A log-in that the view's service checks itself, without SQL; `g.session_id` names it."""
+
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            g.session_id = UUID(session.get("_user_id", ""))
+            return view(*args, **kwargs)
+        except (ValueError, Unauthorized):
+            return ask_to_log_in()
+
+    guarded.guard = "member"  # type: ignore[attr-defined]
+    return cast(View, guarded)
+
+
+def outbox_reader(view: View) -> View:
+    """Local mode, from this machine, asked for by a name of this machine, through no proxy."""
+
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        host = (request.host.rpartition(":")[0] or request.host).strip("[]")
+        forwarded = any(
+            name in request.headers
+            for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
+        )
+        if (
+            not settings().is_local
+            or forwarded
+            or not _is_loopback(request.remote_addr or "")
+            or not (host == "localhost" or _is_loopback(host))
+        ):
+            abort(404)
+        return view(*args, **kwargs)
+
+    guarded.guard = "outbox"  # type: ignore[attr-defined]
+    return cast(View, guarded)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def ask_to_log_in() -> Any:
+    """To the log-in page, and back afterwards; a poll tells the browser to go there."""
+    if htmx.is_htmx():
+        return htmx.go(url_for("accounts.login", next=htmx.current_path()), status=401)
+    target = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("accounts.login", next=target), 303)
+
+
+def safe_next(target: str | None) -> str | None:
+    """The path to go on to after logging in, if it is one of ours."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
+        return None
+    return target if target.isprintable() and "\\" not in target else None

@@ -1,0 +1,126 @@
+"""A claimed task: taken from the table, kept alive by a beat in a thread of its own, ended by one fenced write."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from flask import Flask, current_app
+from loguru import logger
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import limits
+from portal.engine.stop import Stop
+from portal.errors import Fault, Stopped
+from portal.extensions import db, settings
+from portal.services import runs
+from portal.services.copies import TaskCopy
+
+
+class Run:
+    """One attempt at a task, as the work sees it: `copy` is the claimed task, `folder` its own to write in."""
+
+    def __init__(self, app: Flask, copy: TaskCopy, folder: Path) -> None:
+        self.copy, self.folder = copy, folder
+        self.stop = Stop()
+        self.cancelling = False
+        self._app = app
+        self._progress: tuple[int, dict[str, Any] | None] = (0, None)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(
+            target=self._beat, name=f"beat-{copy.uuid}", daemon=True
+        )
+
+    def report(self, progress: int, code: str, params: dict[str, Any]) -> None:
+        """How far the work is (0 to 99) and what it is doing; the next beat writes it."""
+        self._progress = (progress, {"code": code, "params": params})
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def settle(self) -> None:
+        """End the beat, so that the last write is the work's own."""
+        self._ended.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        good = time.monotonic()
+        give_up = settings_of(self._app).task_lease_seconds * 0.75
+        while not self._ended.wait(limits.TASK_BEAT_SECONDS):
+            try:
+                with self._app.app_context():
+                    task = runs.beat(self.copy, *self._progress)
+                    held, cancelling = (
+                        task is not None,
+                        bool(task and task.cancel_requested_at),
+                    )
+                    db.session.commit()
+            except SQLAlchemyError as error:
+                logger.warning("beat: {}", type(error).__name__)
+                held, cancelling = time.monotonic() - good < give_up, False
+            else:
+                good = time.monotonic()
+            if cancelling or not held:
+                self.cancelling = cancelling
+                self.stop.set()
+                return
+
+
+def settings_of(app: Flask) -> Any:
+    return app.extensions["settings"]
+
+
+@contextmanager
+def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
+    """The task to work on, or None when it is not ours to run; whatever is raised inside ends the attempt properly."""
+    copy = runs.claim(UUID(task_uuid), worker)
+    db.session.commit()
+    if copy is None:
+        yield None
+        return
+    home = settings().work_folder / task_uuid
+    shutil.rmtree(home, ignore_errors=True)  # what an attempt that died left behind
+    folder = home / str(copy.attempt)
+    run = Run(current_app._get_current_object(), copy, folder)  # type: ignore[attr-defined]
+    run.start()
+    with logger.contextualize(task=task_uuid, attempt=copy.attempt):
+        try:
+            folder.mkdir(parents=True)
+            yield run
+        except Stopped:
+            run.settle()
+            _record(lambda: runs.cancelled(copy) if run.cancelling else None)
+        except Fault as fault:
+            run.settle()
+            error = {"code": fault.code, "params": dict(fault.params)}
+            logger.info("task failed: {}", fault.code)
+            _record(lambda: runs.fail(copy, error, passing=fault.passing))
+        except OSError as error:
+            run.settle()
+            logger.opt(exception=True).error("task failed: {}", error.strerror)
+            reason = {
+                "code": "storage_failed",
+                "params": {"reason": error.strerror or ""},
+            }
+            _record(lambda: runs.fail(copy, reason, passing=True))
+        except Exception:
+            run.settle()
+            logger.opt(exception=True).error("task failed")
+            _record(
+                lambda: runs.fail(
+                    copy, {"code": "internal", "params": {}}, passing=False
+                )
+            )
+        finally:
+            run.settle()
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _record(write: Any) -> None:
+    db.session.rollback()
+    write()
+    db.session.commit()

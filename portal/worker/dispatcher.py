@@ -1,0 +1,113 @@
+"""Moves waiting tasks to the broker. Any number of copies may run; `python -m portal.worker.dispatcher`.
+
+Woken by PostgreSQL's NOTIFY, it looks once a second all the same.
+"""
+
+import os
+import select
+import signal
+import time
+from typing import Any
+
+import psycopg2
+from celery import Celery
+from flask import Flask
+from kombu.exceptions import OperationalError as BrokerDown
+from loguru import logger
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import jobs, limits
+from portal.extensions import db, settings
+from portal.services import queue
+from portal.worker import reaper
+
+LOOK_SECONDS = 1.0
+CHANNEL = "tasks_waiting"
+
+
+class Dispatcher:
+    """One copy of the loop; `stop()` may be called from a signal handler."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._celery: Celery = app.extensions["celery"]
+        self._stopping = False
+        self._wake_read, self._wake_write = os.pipe()
+        self._listener: Any = None
+
+    def stop(self, *_: object) -> None:
+        self._stopping = True
+        os.write(self._wake_write, b"x")
+
+    def run(self) -> None:
+        swept = 0.0
+        while not self._stopping:
+            try:
+                with self._app.app_context():
+                    self._listen()
+                    self.dispatch()
+                    if time.monotonic() - swept >= reaper.EVERY_SECONDS:
+                        reaper.sweep()
+                        swept = time.monotonic()
+            except (SQLAlchemyError, psycopg2.Error) as error:
+                logger.warning("dispatcher: database: {}", type(error).__name__)
+                self._listener = None
+            self._wait()
+
+    def dispatch(self) -> int:
+        """Admit what there is room for, commit, ring for each; answers how many were admitted."""
+        admitted = queue.admit()
+        db.session.commit()
+        for task in admitted:
+            try:
+                self._celery.send_task(
+                    jobs.BY_KIND[task.kind],
+                    args=[str(task.uuid)],
+                    queue=jobs.QUEUE,
+                    ignore_result=True,
+                    retry=False,
+                    expires=limits.DOORBELL_SECONDS,
+                )
+            except (BrokerDown, RedisError, OSError) as error:
+                logger.warning(
+                    "dispatcher: broker: {}; {} rings again later",
+                    type(error).__name__,
+                    task.uuid,
+                )
+        return len(admitted)
+
+    def _listen(self) -> None:
+        if self._listener is None or self._listener.closed:
+            dsn = settings().database_url.replace("+psycopg2", "", 1)
+            self._listener = psycopg2.connect(
+                dsn, connect_timeout=5, application_name="dispatcher"
+            )
+            self._listener.autocommit = True
+            with self._listener.cursor() as cursor:
+                cursor.execute(f"LISTEN {CHANNEL}")
+
+    def _wait(self) -> None:
+        """Until something is said on the channel, a second has passed, or `stop` was called."""
+        watched = [self._wake_read, *([self._listener] if self._listener else [])]
+        ready, _, _ = select.select(watched, [], [], LOOK_SECONDS)
+        if self._listener in ready:
+            try:
+                self._listener.poll()
+                self._listener.notifies.clear()
+            except psycopg2.Error:
+                self._listener = None
+
+
+def main() -> None:
+    from celery_app import app
+
+    dispatcher = Dispatcher(app)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, dispatcher.stop)
+    logger.info("dispatcher: ready")
+    dispatcher.run()
+
+
+if __name__ == "__main__":
+    main()

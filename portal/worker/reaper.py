@@ -1,0 +1,18 @@
+"""What is done every few seconds so that nothing that died stays dead."""
+
+from loguru import logger
+
+from portal.extensions import db
+from portal.services import queue, sessions
+
+EVERY_SECONDS = 3
+
+
+def sweep() -> None:
+    """Bring back lost tasks, end late ones, and say again which log-ins have ended."""
+    for step in (queue.put_back_lost, queue.expire_late):
+        if count := step():
+            logger.warning("reaper: {} {}", step.__name__, count)
+        db.session.commit()
+    sessions.bury_ended()
+    db.session.rollback()

@@ -1,0 +1,95 @@
+"""The Celery bodies: load, work, record. A second delivery of the same task does nothing."""
+
+import time
+from typing import Any
+
+from celery import shared_task
+from sqlalchemy import text
+
+from portal import jobs
+from portal.engine import download
+from portal.engine import fetch as fetching
+from portal.extensions import RedisError, db, gateways, redis, settings
+from portal.services import datasets, runs
+from portal.services.tasks import fetch_policy
+from portal.worker.claimed import Run, claimed
+
+
+@shared_task(name=jobs.FETCH, bind=True)  # type: ignore[misc]  # celery has no types
+def fetch(self: Any, task_uuid: str) -> None:
+    """Turn the task's address into a dataset."""
+    with claimed(task_uuid, worker=self.request.hostname) as run:
+        if run is not None:
+            _fetch(run)
+
+
+def _fetch(run: Run) -> None:
+    config = settings()
+    fetched = fetching.to_parquet(
+        run.copy.params["url"],
+        run.folder,
+        format=run.copy.params.get("format"),
+        policy=fetch_policy(),
+        limits=download.Limits(
+            max_bytes=config.fetch_max_bytes,
+            max_seconds=config.fetch_max_seconds,
+            stall_seconds=config.fetch_stall_seconds,
+        ),
+        memory_mb=config.fetch_memory_mb,
+        stop=run.stop,
+        report=run.report,
+    )
+    run.stop.check()
+    key = datasets.store_key(run.copy)
+    gateways().store.put(fetched.path, key)
+    run.settle()
+    published = None
+    try:
+        published = None if run.stop.is_set() else datasets.publish(run.copy, fetched)
+        db.session.commit()
+    finally:
+        if (
+            published is None
+        ):  # cancelled, taken over, or the commit failed: the file is nobody's
+            gateways().store.delete(key)
+    run.stop.check()
+
+
+@shared_task(name=jobs.HEALTH_CHECK, bind=True)  # type: ignore[misc]
+def health_check(self: Any, task_uuid: str) -> None:
+    """Ask each part that a task needs, and say how long it took to answer (ms)."""
+    with claimed(task_uuid, worker=self.request.hostname) as run:
+        if run is None:
+            return
+        result: dict[str, Any] = {
+            "worker": self.request.hostname,
+            "database_ms": _timed(_ask_database),
+        }
+        try:
+            result["redis_ms"] = _timed(lambda: redis().ping())
+        except RedisError:
+            result["redis_ms"] = None
+        result["store_ms"] = _timed(lambda: _ask_store(run))
+        run.settle()
+        run.stop.check()
+        runs.complete(run.copy, result)
+        db.session.commit()
+
+
+def _ask_database() -> None:
+    db.session.execute(text("SELECT 1"))
+    db.session.rollback()
+
+
+def _ask_store(run: Run) -> None:
+    probe = run.folder / "probe"
+    probe.write_bytes(b"probe")
+    key = f"probes/{run.copy.uuid}"
+    gateways().store.put(probe, key)
+    gateways().store.delete(key)
+
+
+def _timed(ask: Any) -> float:
+    start = time.perf_counter()
+    ask()
+    return round((time.perf_counter() - start) * 1000, 2)

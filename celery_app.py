@@ -9,7 +9,7 @@ app = create_app()
 celery = app.extensions["celery"]
 
 
-@worker_process_init.connect  # type: ignore[misc]  # celery has no types
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # celery has no types
 def own_connections(**_: object) -> None:
     """A forked child must not share its parent's connections."""
     with app.app_context():
@@ -17,6 +17,6 @@ def own_connections(**_: object) -> None:
     app.extensions["redis"].connection_pool.disconnect(inuse_connections=False)
 
 
-@setup_logging.connect  # type: ignore[misc]
+@setup_logging.connect  # type: ignore[untyped-decorator]
 def keep_our_logging(**_: object) -> None:
     """Celery leaves logging to `portal.logs`."""

@@ -1,4 +1,4 @@
-"""What every answer has in common, whichever door it leaves by: request id, security headers, errors in the door's own form."""
+"""What every answer has in common: request id, security headers, errors in the form of the door they leave by."""
 
 import secrets
 import time
@@ -49,9 +49,7 @@ def _begin() -> None:
 def _finish(response: Response, *, secure: bool) -> Response:
     policy = {**POLICY, **g.get("policy", {})}
     headers = response.headers
-    headers["Content-Security-Policy"] = "; ".join(
-        f"{name} {value}" for name, value in policy.items()
-    )
+    headers["Content-Security-Policy"] = "; ".join(f"{name} {value}" for name, value in policy.items())
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "same-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
@@ -78,33 +76,19 @@ def _is_api() -> bool:
 
 def _of_portal_error(error: PortalError) -> BaseResponse | tuple[str, int]:
     db.session.rollback()
-    return (
-        api.errors.of_portal_error(error)
-        if _is_api()
-        else web.errors.of_portal_error(error)
-    )
+    return api.errors.of_portal_error(error) if _is_api() else web.errors.of_portal_error(error)
 
 
 def _of_http(error: HTTPException) -> BaseResponse:
     status = error.code or 500
     if status < 400:
         return error.get_response()  # a redirect that the router asks for
-    headers = {
-        name: value
-        for name, value in error.get_headers()
-        if name in ("Allow", "Retry-After")
-    }
-    return (
-        api.errors.of_status(status, headers)
-        if _is_api()
-        else web.errors.of_status(status, headers)
-    )
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return api.errors.of_status(status, headers) if _is_api() else web.errors.of_status(status, headers)
 
 
 def _of_database(error: OperationalError) -> BaseResponse | tuple[str, int]:
-    logger.bind(request=g.get("request_id")).error(
-        "database: {}", type(error.orig).__name__
-    )
+    logger.bind(request=g.get("request_id")).error("database: {}", type(error.orig).__name__)
     return _of_portal_error(Unavailable("database_unavailable", retry_after=5))
 
 

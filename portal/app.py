@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     init_redis(app, settings.redis_url)
     init_celery(app, jobs.celery_config(settings.redis_url))
     csrf.init_app(app)
-    login.init_app(app)
+    login.init_app(app, add_context_processor=False)  # it would look the member up for every poll
     jwt.init_app(app)
     with app.app_context():
         after_commit.register()

@@ -1,4 +1,4 @@
-"""Settings, typed, from the environment; a missing or weak one is refused at start. One table of them: docs/operating.md."""
+"""Settings, typed, from the environment; a missing or weak one is refused at start. Their table: docs/operating.md."""
 
 import hashlib
 import hmac
@@ -13,11 +13,7 @@ LOCAL_GATEWAYS = {"sms_gateway": "outbox"}
 
 
 def _split(value: Any) -> Any:
-    return (
-        [part.strip() for part in value.split(",") if part.strip()]
-        if isinstance(value, str)
-        else value
-    )
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 Listed = Annotated[list[str], NoDecode, BeforeValidator(_split)]
@@ -67,9 +63,7 @@ class Settings(BaseSettings):
     def _strong(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
         if len(text) < MIN_SECRET or len(set(text)) < 10:
-            raise ValueError(
-                f"must be random and at least {MIN_SECRET} characters long"
-            )
+            raise ValueError(f"must be random and at least {MIN_SECRET} characters long")
         return value
 
     @field_validator("database_url")
@@ -94,22 +88,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _whole(self) -> "Settings":
-        if (
-            len(
-                {
-                    s.get_secret_value()
-                    for s in (self.secret_key, self.jwt_secret_key, self.password_key)
-                }
-            )
-            < 3
-        ):
+        if len({s.get_secret_value() for s in (self.secret_key, self.jwt_secret_key, self.password_key)}) < 3:
             raise ValueError("SECRET_KEY, JWT_SECRET_KEY and PASSWORD_KEY must differ")
         for name, gateway in LOCAL_GATEWAYS.items():
             if not getattr(self, name):
                 if not self.is_local:
-                    raise ValueError(
-                        f"{name.upper()} must be chosen by name in production"
-                    )
+                    raise ValueError(f"{name.upper()} must be chosen by name in production")
                 setattr(self, name, gateway)
         return self
 
@@ -137,9 +121,7 @@ class Settings(BaseSettings):
     def allowed_targets(self) -> frozenset[tuple[str, int]]:
         """FETCH_ALLOW_HOSTS as (host, port) pairs."""
         pairs = (entry.rpartition(":") for entry in self.fetch_allow_hosts)
-        return frozenset(
-            (host.strip("[]").lower(), int(port)) for host, _, port in pairs
-        )
+        return frozenset((host.strip("[]").lower(), int(port)) for host, _, port in pairs)
 
 
 def load() -> Settings:

@@ -1,4 +1,4 @@
-"""What can go wrong, as types: `PortalError` is answered to a caller, `Fault` ends or delays a piece of background work."""
+"""What can go wrong, as types: `PortalError` is answered to a caller, `Fault` ends or delays background work."""
 
 from collections.abc import Mapping
 from typing import Any

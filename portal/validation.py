@@ -1,4 +1,4 @@
-"""Rules for what people type, used by forms and API bodies alike. Each raises `Invalid` with a code, or returns the normal form."""
+"""Rules for what people type, for forms and API bodies alike: each answers the normal form or raises `Invalid`."""
 
 import re
 import unicodedata
@@ -38,25 +38,21 @@ def normalise_phone(text: str, *, field: str = "phone_number") -> str:
 def normalise_email(text: str) -> str:
     """Lower case, the local part too: people who differ by case only are one person."""
     try:
-        checked = validate_email(
-            text.strip(), check_deliverability=False, test_environment=True
-        )
+        checked = validate_email(text.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         raise Invalid("email_invalid", field="email") from None
     return checked.normalized.lower()
 
 
 def normalise_username(text: str) -> str:
-    """3 to 32 letters of any script, digits, `.`, `-`, `_`; never something that reads as an e-mail address or a number."""
+    """3 to 32 letters of any script, digits, `.`, `-`, `_`; nothing that reads as an e-mail address or a number."""
     name = unicodedata.normalize("NFKC", text.strip())
     if not _USERNAME.fullmatch(name) or name.isdigit():
         raise Invalid("username_invalid", field="username")
     return name
 
 
-def check_password(
-    password: str, *, about: tuple[str, ...] = (), field: str = "password"
-) -> str:
+def check_password(password: str, *, about: tuple[str, ...] = (), field: str = "password") -> str:
     """The password, in NFC, unless it is short, long or guessable; `about` are words its owner is known by."""
     normal = unicodedata.normalize("NFC", password)
     if len(normal) < limits.PASSWORD_MIN:
@@ -73,9 +69,9 @@ def check_password(
     return normal
 
 
-def check_name(text: str) -> str:
+def check_name(text: str, *, field: str = "name") -> str:
     """A title of one line and at most 200 characters."""
     name = " ".join(text.split())
     if len(name) > 200 or any(unicodedata.category(char) == "Cc" for char in name):
-        raise Invalid("name_invalid", field="name")
+        raise Invalid("name_invalid", field=field)
     return name

@@ -1,7 +1,7 @@
 """The first slice: people, their log-ins, tasks with the rules of their statuses, datasets."""
 
-from alembic import op
 import sqlalchemy as sa
+from alembic import op
 from sqlalchemy.dialects import postgresql
 
 RULES = """
@@ -59,9 +59,7 @@ def upgrade() -> None:
         sa.Column("hashed_password", sa.String(length=60), nullable=False),
         sa.Column("role", sa.String(length=16), server_default="user", nullable=False),
         sa.Column("is_active", sa.Boolean(), server_default="true", nullable=False),
-        sa.Column(
-            "email_verified_at", postgresql.TIMESTAMP(timezone=True), nullable=True
-        ),
+        sa.Column("email_verified_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("locale", sa.String(length=8), server_default="zh", nullable=False),
         sa.Column(
             "created_at",
@@ -69,9 +67,7 @@ def upgrade() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
-        sa.CheckConstraint(
-            "role IN ('user', 'admin', 'super_admin')", name=op.f("ck_users_role")
-        ),
+        sa.CheckConstraint("role IN ('user', 'admin', 'super_admin')", name=op.f("ck_users_role")),
         sa.CheckConstraint("email = lower(email)", name=op.f("ck_users_email_lower")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("uuid", name=op.f("uq_users_uuid")),
@@ -79,9 +75,7 @@ def upgrade() -> None:
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.create_index("uq_users_email", ["email"], unique=True)
         batch_op.create_index("uq_users_phone_number", ["phone_number"], unique=True)
-        batch_op.create_index(
-            "uq_users_username", [sa.literal_column("lower(username)")], unique=True
-        )
+        batch_op.create_index("uq_users_username", [sa.literal_column("lower(username)")], unique=True)
 
     op.create_table(
         "sessions",
@@ -139,9 +133,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("params", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("nonce", sa.String(length=64), nullable=True),
-        sa.Column(
-            "status", sa.String(length=12), server_default="pending", nullable=False
-        ),
+        sa.Column("status", sa.String(length=12), server_default="pending", nullable=False),
         sa.Column("progress", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column(
             "message",
@@ -177,9 +169,7 @@ def upgrade() -> None:
         sa.Column("start_before", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("dispatched_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("started_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
-        sa.Column(
-            "cancel_requested_at", postgresql.TIMESTAMP(timezone=True), nullable=True
-        ),
+        sa.Column("cancel_requested_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("finished_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.CheckConstraint(
             "(status = 'processing') = (lease_until IS NOT NULL)",
@@ -193,9 +183,7 @@ def upgrade() -> None:
             "status IN ('pending', 'queued', 'processing', 'completed', 'failed', 'cancelled', 'expired')",
             name=op.f("ck_tasks_status"),
         ),
-        sa.CheckConstraint(
-            "progress BETWEEN 0 AND 100", name=op.f("ck_tasks_progress")
-        ),
+        sa.CheckConstraint("progress BETWEEN 0 AND 100", name=op.f("ck_tasks_progress")),
         sa.ForeignKeyConstraint(
             ["owner_id"],
             ["users.id"],
@@ -296,25 +284,15 @@ def downgrade() -> None:
             "ix_tasks_waiting",
             postgresql_where=sa.text("status IN ('pending', 'queued')"),
         )
-        batch_op.drop_index(
-            "ix_tasks_queued", postgresql_where=sa.text("status = 'queued'")
-        )
-        batch_op.drop_index(
-            "ix_tasks_processing", postgresql_where=sa.text("status = 'processing'")
-        )
-        batch_op.drop_index(
-            "ix_tasks_pending", postgresql_where=sa.text("status = 'pending'")
-        )
+        batch_op.drop_index("ix_tasks_queued", postgresql_where=sa.text("status = 'queued'"))
+        batch_op.drop_index("ix_tasks_processing", postgresql_where=sa.text("status = 'processing'"))
+        batch_op.drop_index("ix_tasks_pending", postgresql_where=sa.text("status = 'pending'"))
         batch_op.drop_index("ix_tasks_owner_id_id")
 
     op.drop_table("tasks")
     with op.batch_alter_table("sessions", schema=None) as batch_op:
-        batch_op.drop_index(
-            "ix_sessions_user_id_live", postgresql_where=sa.text("ended_at IS NULL")
-        )
-        batch_op.drop_index(
-            "ix_sessions_ended_at", postgresql_where=sa.text("ended_at IS NOT NULL")
-        )
+        batch_op.drop_index("ix_sessions_user_id_live", postgresql_where=sa.text("ended_at IS NULL"))
+        batch_op.drop_index("ix_sessions_ended_at", postgresql_where=sa.text("ended_at IS NOT NULL"))
 
     op.drop_table("sessions")
     with op.batch_alter_table("users", schema=None) as batch_op:

@@ -12,9 +12,7 @@ BLUEPRINTS = (accounts.bp, sessions.bp, tasks.bp, datasets.bp, health.bp)
 def init_app(app: APIFlask) -> None:
     """Register the blueprints. They take tokens only, never cookies, so CSRF does not reach them."""
     app.error_processor(errors.of_validation)
-    app.security_schemes = {
-        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-    }
+    app.security_schemes = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     for blueprint in BLUEPRINTS:
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)

@@ -71,9 +71,7 @@ def sms_code(body: SmsCodeBody) -> Any:
 @bp.output(LoginAnswer)
 def register(body: RegisterBody) -> Any:
     """A new account, logged in at once."""
-    user = accounts.register(
-        accounts.Registration(**body.model_dump()), locale=settings().default_locale
-    )
+    user = accounts.register(accounts.Registration(**body.model_dump()), locale=settings().default_locale)
     return _logged_in(user)
 
 

@@ -15,9 +15,7 @@ from portal.api.schemas.datasets import (
 )
 from portal.services import datasets
 
-bp = APIBlueprint(
-    "api_datasets", __name__, url_prefix="/api/v1/datasets", tag="datasets"
-)
+bp = APIBlueprint("api_datasets", __name__, url_prefix="/api/v1/datasets", tag="datasets")
 
 
 @bp.get("")

@@ -3,8 +3,8 @@
 from http import HTTPStatus
 from typing import Any
 
-from apiflask.exceptions import _ValidationError
-from flask import Response, current_app, g, request
+from apiflask import HTTPError
+from flask import Response, current_app, g, make_response, request
 
 from portal.errors import PortalError
 from portal.wording import sentence, status_sentence
@@ -28,15 +28,13 @@ def problem(
         "request_id": g.get("request_id", ""),
         "errors": errors or [],
     }
-    response = current_app.json.response(body)
+    response = make_response(current_app.json.response(body))
     response.status_code = status
     response.headers.update(headers or {})
     response.headers["Content-Type"] = "application/problem+json"
     response.headers["Cache-Control"] = "no-store"
     if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = (
-            f'Bearer error="{code}"' if code != "token_missing" else "Bearer"
-        )
+        response.headers["WWW-Authenticate"] = f'Bearer error="{code}"' if code != "token_missing" else "Bearer"
     return response
 
 
@@ -57,14 +55,14 @@ def of_status(status: int, headers: dict[str, str] | None = None) -> Response:
     )
 
 
-def of_validation(error: _ValidationError) -> Response:
-    """A body or query that does not fit its model."""
+def of_validation(error: HTTPError) -> Response:
+    """A body or query that does not fit its model; what else APIFlask refuses goes by its status."""
+    if not isinstance(error.detail, dict):
+        return of_status(error.status_code)
     found = [
         {"field": field, "message": text}
         for fields in error.detail.values()
         for field, texts in fields.items()
         for text in (texts if isinstance(texts, list) else [texts])
     ]
-    return problem(
-        422, "invalid", sentence({"code": "invalid", "params": {}}), errors=found
-    )
+    return problem(422, "invalid", sentence({"code": "invalid", "params": {}}), errors=found)

@@ -94,9 +94,7 @@ def token_pair(found: LoginSession) -> dict[str, Any]:
     who, claims = str(found.user.uuid), {"sid": str(found.id)}
     return {
         "access_token": create_access_token(who, additional_claims=claims),
-        "refresh_token": create_refresh_token(
-            who, additional_claims={**claims, "jti": found.refresh_jti}
-        ),
+        "refresh_token": create_refresh_token(who, additional_claims={**claims, "jti": found.refresh_jti}),
         "token_type": "Bearer",
         "expires_in": limits.ACCESS_SECONDS,
     }

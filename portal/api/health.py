@@ -34,7 +34,5 @@ def ready() -> Any:
     except RedisError:
         parts["redis"] = "down"
     down = [name for name in ("postgresql", "redis") if parts[name] == "down"]
-    status = (
-        "ready" if not down else "unavailable" if "postgresql" in down else "degraded"
-    )
+    status = "ready" if not down else "unavailable" if "postgresql" in down else "degraded"
     return {"status": status, **parts}, 503 if "postgresql" in down else 200

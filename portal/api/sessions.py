@@ -28,16 +28,8 @@ def me() -> Any:
 @bp.output(SessionsAnswer)
 def index() -> Any:
     """Live log-ins, of browsers and programs, last used first."""
-    found = [
-        SessionAnswer.model_validate(login)
-        for login in sessions.list_live(guards.user())
-    ]
-    return {
-        "items": [
-            each.model_copy(update={"current": each.id == guards.login().id})
-            for each in found
-        ]
-    }
+    found = [SessionAnswer.model_validate(login) for login in sessions.list_live(guards.user())]
+    return {"items": [each.model_copy(update={"current": each.id == guards.login().id}) for each in found]}
 
 
 @bp.delete("/sessions/<uuid:session_id>")

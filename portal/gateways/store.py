@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,7 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove the file, if there is one."""
 
-    def opened(self, key: str) -> "contextmanager[Path]":
+    def opened(self, key: str) -> AbstractContextManager[Path]:
         """The file as a path on this machine, while inside. Raises `Fault('file_missing')`."""
 
 

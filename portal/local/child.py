@@ -35,7 +35,7 @@ class Child:
     log: Path
     env: Mapping[str, str] | None = None
     cwd: Path | None = None
-    ready: Callable[[int], bool] = lambda pid: True
+    ready: Callable[[int], bool] = bool
     stopping: Sequence[tuple[Signals, float]] = ((signal.SIGTERM, 2.0),)
     death: Signals = signal.SIGKILL
     identity: Identity = OURSELVES
@@ -79,8 +79,7 @@ class Child:
     def returncode(self) -> int | None:
         return self._process.returncode if self._process else None
 
-    @property
-    def running(self) -> bool:
+    def runs(self) -> bool:
         """Whether it runs. When it has ended, what it left in its process group is killed."""
         if self._process is None or self._process.returncode is not None:
             return False
@@ -90,7 +89,7 @@ class Child:
         return False
 
     def is_ready(self) -> bool:
-        return self.running and self._process is not None and self.ready(self._process.pid)
+        return self.runs() and self._process is not None and self.ready(self._process.pid)
 
     def ending(self) -> str:
         """How it ended, for a person."""
@@ -128,15 +127,15 @@ class Child:
     def wind_down(self, deadline: float) -> Iterator[None]:
         """Ask, then force it to end; yields while it still runs. After `deadline` (monotonic) nobody is asked."""
         for number, seconds in self.stopping:
-            if not self.running or self._process is None:
+            if not self.runs() or self._process is None:
                 return
             self._process.send_signal(number)
             until = min(time.monotonic() + seconds, deadline)
             while time.monotonic() < until:
-                if not self.running:
+                if not self.runs():
                     return
                 yield
-        while self.running:
+        while self.runs():
             self._kill_group()
             yield
         self.clear()
@@ -158,7 +157,7 @@ def run_to_end(child: Child, pause: Pause = time.sleep) -> None:
     """Run a child that ends by itself; raises Refused with its last lines unless it succeeds."""
     child.start()
     try:
-        while child.running:
+        while child.runs():
             pause(0.01)
     finally:
         stop([child], time.monotonic() + 2, time.sleep)

@@ -7,6 +7,7 @@ own the data.
 
 import ctypes
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ _libc: ctypes.CDLL | None = ctypes.CDLL(None, use_errno=True) if sys.platform ==
 
 @dataclass(frozen=True)
 class Identity:
-    """Ourselves by default; `namespaced` is root dressed as nobody; `uid` and `gid` are somebody else."""
+    """Ourselves by default; `namespaced` is ourselves dressed as nobody; `uid` and `gid` are somebody else."""
 
     namespaced: bool = False
     uid: int | None = None
@@ -54,21 +55,32 @@ def die_with_parent(number: signal.Signals) -> None:
 
 
 def for_postgres(folder: Path, data: Path, program: Path) -> Identity:
-    """Who can run `program` on `data` inside `folder`; raises Refused when we are root and nobody can."""
-    if os.geteuid() != 0:
+    """Who can run `program` on `data` inside `folder`; raises Refused when nobody can."""
+    user = os.geteuid()
+    if user != 0 and _known(user):
         return OURSELVES
-    if data.exists() and (owner := data.stat()).st_uid != 0:
+    if user == 0 and data.exists() and (owner := data.stat()).st_uid != 0:
         return Identity(uid=owner.st_uid, gid=owner.st_gid)
     namespaced = Identity(namespaced=True)
     if _able(namespaced, folder, program):
         return namespaced
-    if not data.exists():
+    if user == 0 and not data.exists():
         folder.chmod(folder.stat().st_mode | 0o111)
         home = folder.parent.stat()
         for uid, gid in ((home.st_uid, home.st_gid), (NOBODY, NOBODY)):
-            if uid != 0 and _able(other := Identity(uid=uid, gid=gid), folder, program):
+            if uid != 0 and _known(uid) and _able(other := Identity(uid=uid, gid=gid), folder, program):
                 return other
-    raise Refused(f"PostgreSQL cannot run for root in {folder}. Run as an ordinary user, or set DATABASE_URL.")
+    who = "root" if user == 0 else f"the nameless user {user}"
+    raise Refused(f"PostgreSQL cannot run for {who} in {folder}. Run as an ordinary user, or set DATABASE_URL.")
+
+
+def _known(uid: int) -> bool:
+    # initdb wants a name for its user.
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _able(identity: Identity, folder: Path, program: Path) -> bool:
@@ -101,12 +113,12 @@ def _enter(namespaced: bool, death: signal.Signals, parent: int, then: Callable[
 def _enter_namespace() -> None:
     if _libc is None:
         raise OSError("user namespaces exist on Linux only")
-    group = os.getegid()
+    user, group = os.geteuid(), os.getegid()
     if _libc.unshare(_CLONE_NEWUSER):
         raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWUSER)")
     for name, line in (
         ("setgroups", "deny"),
-        ("uid_map", f"{NOBODY} 0 1"),
+        ("uid_map", f"{NOBODY} {user} 1"),
         ("gid_map", f"{NOBODY} {group} 1"),
     ):
         with open(f"/proc/self/{name}", "w") as file:

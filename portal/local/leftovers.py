@@ -38,10 +38,11 @@ class Noted:
 
 
 def remember(folder: Path, child: Child) -> None:
-    """Note in `folder` which process a child is."""
+    """Note in `folder` which process a child is. On a full disk it stays unnoted: better than not running."""
     if child.pid is not None:
         line = f"{child.pid} {int(child.stopping[0][0])} {_birth(child.pid)}"
-        (folder / f"{child.name}.pid").write_text(line)
+        with suppress(OSError):
+            (folder / f"{child.name}.pid").write_text(line)
 
 
 def forget(folder: Path) -> None:

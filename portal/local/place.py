@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 
 from portal.local.refusals import Refused
 
-_ROOM = 100 * 1024 * 1024  # bytes; a new PostgreSQL folder takes about half
+_ROOM, _NEW_ROOM = 20 << 20, 100 << 20  # bytes; a new PostgreSQL folder takes about 50 MB
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -34,7 +34,7 @@ class Place:
     @property
     def reachable(self) -> tuple[str, int]:
         """Host and port to connect to from this machine."""
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host), self.port
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host), self.port  # noqa: S104
 
     @property
     def url(self) -> str:
@@ -69,8 +69,9 @@ def prepare(place: Place) -> None:
         raise Refused(
             f"Cannot write to {place.instance} ({error.strerror}); choose another folder: INSTANCE_PATH=… make run"
         ) from error
-    if free < _ROOM:
-        raise Refused(f"Only {free >> 20} MB are free in {place.instance}; {_ROOM >> 20} MB are needed to start.")
+    room = _ROOM if (place.instance / "pg").exists() else _NEW_ROOM
+    if free < room:
+        raise Refused(f"Only {free >> 20} MB are free in {place.instance}; {room >> 20} MB are needed to start.")
 
 
 def environment(place: Place, keys: Mapping[str, str], database: str, redis: str, sample_port: int) -> dict[str, str]:

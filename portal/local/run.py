@@ -77,7 +77,7 @@ class _Instance:
             cwd=REPOSITORY,
         )
         self._web = programs.web.child(place, self._env)
-        self._web.ready = lambda pid: answers(place)
+        self._web.ready = lambda _: answers(place)
         self._others = [program.child(place, self._env) for program in programs.others]
         stages: dict[int, list[Child]] = {}
         for program, child in zip((*programs.others, programs.web), (*self._others, self._web), strict=True):

@@ -37,16 +37,16 @@ class _Server:
     child: Child
     url: str
 
-    def prepare(self, pause: Pause = time.sleep) -> None: ...
+    def prepare(self, pause: Pause = time.sleep, /) -> None: ...
 
     def start(self) -> None:
         """Prepare, start and wait until it answers; raises Refused when it does not."""
-        if not self.child.running:
+        if not self.child.runs():
             self.prepare()
             self.child.start()
         until = time.monotonic() + _READY_WITHIN
         while not self.child.is_ready():
-            if not self.child.running or time.monotonic() > until:
+            if not self.child.runs() or time.monotonic() > until:
                 self.stop()
                 raise Refused(self.child.report())
             time.sleep(0.01)
@@ -113,7 +113,7 @@ class Postgres(_Server):
         self.child.stopping = ((signal.SIGINT, 8.0), (signal.SIGQUIT, 1.0))
         self.child.death = signal.SIGINT
 
-    def prepare(self, pause: Pause = time.sleep) -> None:
+    def prepare(self, pause: Pause = time.sleep, /) -> None:
         """Make the data folder unless it is there. It is named when it is whole: a killed start leaves no half one."""
         if self.data.exists():
             self._check()
@@ -212,7 +212,7 @@ class Valkey(_Server):
         )
         self.child.death = signal.SIGTERM
 
-    def prepare(self, pause: Pause = time.sleep) -> None:
+    def prepare(self, _: Pause = time.sleep, /) -> None:
         """Write its settings, in a file because arguments can be read by all users."""
         self._data.mkdir(mode=0o700, exist_ok=True)
         self._settings.touch(mode=0o600)
@@ -227,7 +227,7 @@ class Valkey(_Server):
         }
         self._settings.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
 
-    def _is_ready(self, pid: int) -> bool:
+    def _is_ready(self, _: int) -> bool:
         # Only our own server knows the password. Spoken by hand: importing redis-py takes longer than the start.
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1) as connection:

@@ -33,7 +33,7 @@ class Signals:
                 continue  # nohup: meant to outlive the terminal
             self._before[number] = signal.signal(number, self._note)
         # A handler of any kind is what makes the end of a child wake us up.
-        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         return self
 
     def __exit__(
@@ -59,7 +59,7 @@ class Signals:
         if select.select([self._read], [], [], max(0.0, seconds))[0]:
             os.read(self._read, 4096)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, _: FrameType | None) -> None:
         now = time.monotonic()
         if not self.asked:
             self.asked, self._asked_at = True, now

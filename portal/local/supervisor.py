@@ -39,6 +39,7 @@ class Supervisor:
         self._tell = tell
         self._note = note
         self._watched: dict[Child, _Trouble] = {}
+        self._started = False
 
     def start(self, *children: Child) -> None:
         """Start these and watch them from now on."""
@@ -51,8 +52,6 @@ class Supervisor:
         """Wait for it, starting it again twice; raises Refused when it does not come, StopAsked when that was asked."""
         until = time.monotonic() + seconds
         while not child.is_ready():
-            if self._watched[child].ends >= _TRIES:
-                raise Refused(f"{child.name} cannot be started: see above, or {child.log}.")
             if time.monotonic() > until:
                 raise Refused(f"{child.name} runs but did not answer within {seconds:.0f} s.\n{child.log_excerpt()}")
             self._look()
@@ -60,6 +59,7 @@ class Supervisor:
 
     def watch(self) -> None:
         """Start again what ends, until StopAsked is raised."""
+        self._started = True
         while True:
             self._look()
             for child in self._watched:
@@ -85,19 +85,20 @@ class Supervisor:
     def _look(self) -> None:
         now = time.monotonic()
         for child, trouble in self._watched.items():
-            if trouble.again_at is None and not child.running:
-                steady = now - child.started_at > _STEADY
-                trouble.ends = 1 if steady else trouble.ends + 1
-                wait = 0.0 if trouble.ends == 1 else min(0.25 * 2**trouble.ends, _SLOWEST)
-                trouble.again_at = now + wait
-                self._tell(
-                    child.report()
-                    if trouble.ends <= _TRIES
-                    else f"{child.name} {child.ending()} again. Log: {child.log}"
-                )
-                self._tell(f"    Starting it again{f' in {wait:.0f} s' if wait >= 1 else ''}.")
+            if trouble.again_at is None and not child.runs():
+                self._ended(child, trouble)
             if trouble.again_at is not None and trouble.again_at <= now:
                 self._restart(child, trouble)
+
+    def _ended(self, child: Child, trouble: _Trouble) -> None:
+        now = time.monotonic()
+        trouble.ends = 1 if now - child.started_at > _STEADY else trouble.ends + 1
+        if trouble.ends >= _TRIES and not self._started:
+            raise Refused(f"{child.name} {child.ending()}, {trouble.ends} times in a row. Log: {child.log}")
+        wait = 0.0 if trouble.ends == 1 else min(0.25 * 2**trouble.ends, _SLOWEST)
+        trouble.again_at = now + wait
+        self._tell(child.report() if trouble.ends == 1 else f"{child.name} {child.ending()} again. Log: {child.log}")
+        self._tell(f"    Starting it again{f' in {wait:.0f} s' if wait >= 1 else ''}.")
 
     def _restart(self, child: Child, trouble: _Trouble) -> None:
         try:

@@ -21,9 +21,7 @@ class Dataset(Model):
     uuid: Mapped[UUID] = mapped_column(default=uuid4, unique=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     # One task makes at most one dataset, whatever dies.
-    task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id", ondelete="CASCADE"), unique=True
-    )
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), unique=True)
     name: Mapped[str] = mapped_column(String(200))
     source_url: Mapped[str] = mapped_column(Text)
     source_bytes: Mapped[int] = mapped_column(BigInteger)

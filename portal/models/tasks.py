@@ -46,9 +46,7 @@ class Task(Model):
     kind: Mapped[str] = mapped_column(String(20))
     params: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     nonce: Mapped[str | None] = mapped_column(String(64))
-    status: Mapped[str] = mapped_column(
-        String(12), default="pending", server_default="pending"
-    )
+    status: Mapped[str] = mapped_column(String(12), default="pending", server_default="pending")
     progress: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     message: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
@@ -71,9 +69,7 @@ class Task(Model):
         UniqueConstraint("owner_id", "nonce", name="uq_tasks_owner_id_nonce"),
         CheckConstraint(f"status IN {STATUSES}", name="status"),
         CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
-        CheckConstraint(
-            "(status = 'processing') = (lease_until IS NOT NULL)", name="lease"
-        ),
+        CheckConstraint("(status = 'processing') = (lease_until IS NOT NULL)", name="lease"),
         CheckConstraint(
             "(status IN ('pending', 'queued', 'processing')) = (finished_at IS NULL)",
             name="finished",
@@ -85,9 +81,7 @@ class Task(Model):
             id,
             postgresql_where=text("status = 'pending'"),
         ),
-        Index(
-            "ix_tasks_queued", dispatched_at, postgresql_where=text("status = 'queued'")
-        ),
+        Index("ix_tasks_queued", dispatched_at, postgresql_where=text("status = 'queued'")),
         Index(
             "ix_tasks_processing",
             lease_until,

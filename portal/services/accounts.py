@@ -36,9 +36,7 @@ class Registration:
         phone_number = validation.normalise_phone(self.phone_number)
         about = (username, email, phone_number.removeprefix("+86"))
         password = validation.check_password(self.password, about=about)
-        return Registration(
-            username, email, phone_number, password, self.sms_code.strip()
-        )
+        return Registration(username, email, phone_number, password, self.sms_code.strip())
 
 
 def register(registration: Registration, *, locale: str) -> User:
@@ -71,7 +69,7 @@ def register(registration: Registration, *, locale: str) -> User:
 
 
 def authenticate(account: str, password: str) -> User:
-    """The person behind a username, e-mail address or phone number and the password; else `Unauthorized`, always the same.
+    """The person behind a username, e-mail address or phone number and the password; else `Unauthorized`.
 
     Takes as long for an account that does not exist.
     """
@@ -104,8 +102,5 @@ def _find(account: str) -> User | None:
     except phonenumbers.NumberParseException:
         pass
     else:
-        names.append(
-            User.phone_number
-            == phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-        )
+        names.append(User.phone_number == phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
     return db.session.scalar(select(User).where(or_(*names)))

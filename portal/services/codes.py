@@ -74,9 +74,7 @@ class Used:
     life_ms: int
 
 
-def request(
-    phone_number: str, purpose: str, *, ticket: str, randstr: str = "", address: str
-) -> Letter:
+def request(phone_number: str, purpose: str, *, ticket: str, randstr: str = "", address: str) -> Letter:
     """Spend a captcha, take a share of every limit, keep a new code. Commit, then `deliver` what is returned.
 
     Raises `BadRequest` (captcha), `TooMany` with `retry_after`, `Unavailable` when Redis is away.
@@ -85,11 +83,7 @@ def request(
     share = secrets.token_hex(8)
     # Someone who has an account is told so by SMS, not by the page: a stranger cannot find out who has one.
     known = db.session.scalar(select(exists().where(User.phone_number == phone_number)))
-    code = (
-        None
-        if known
-        else f"{secrets.randbelow(10**limits.CODE_DIGITS):0{limits.CODE_DIGITS}}"
-    )
+    code = None if known else f"{secrets.randbelow(10**limits.CODE_DIGITS):0{limits.CODE_DIGITS}}"
     try:
         _take(phone_number, address, share)
         # For someone known, something nobody can guess is kept: both ways cost the same.
@@ -101,9 +95,7 @@ def request(
         )
     except RedisError:
         raise Unavailable("codes_unavailable", retry_after=30) from None
-    return Letter(
-        phone_number, purpose, EXISTS if known else purpose, code, share, address
-    )
+    return Letter(phone_number, purpose, EXISTS if known else purpose, code, share, address)
 
 
 def deliver(letter: Letter) -> None:
@@ -140,9 +132,7 @@ def put_back(used: Used) -> None:
 def _take(phone_number: str, address: str, share: str) -> None:
     shares = {
         _number_key(phone_number): limits.SMS_PER_NUMBER,
-        f"sms:address:{address}": (
-            limits.Window(settings().sms_per_address_day, limits.DAY),
-        ),
+        f"sms:address:{address}": (limits.Window(settings().sms_per_address_day, limits.DAY),),
         "sms:all": (limits.Window(settings().sms_per_day, limits.DAY),),
     }
     args: list[str | int] = [share]
@@ -179,9 +169,7 @@ def _keep(key: str, digest: str, life_ms: int) -> None:
 
 
 def _mac(*parts: str) -> str:
-    return hmac.new(
-        settings().derived("codes"), "|".join(parts).encode(), sha256
-    ).hexdigest()
+    return hmac.new(settings().derived("codes"), "|".join(parts).encode(), sha256).hexdigest()
 
 
 def _digest(purpose: str, phone_number: str, code: str) -> str:

@@ -9,9 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from portal.models import Task
 from portal.models.tasks import LIVE
 
-Status = Literal[
-    "pending", "queued", "processing", "completed", "failed", "cancelled", "expired"
-]
+Status = Literal["pending", "queued", "processing", "completed", "failed", "cancelled", "expired"]
 
 
 class TaskCopy(BaseModel):

@@ -64,9 +64,7 @@ def get_for(user: User, uuid: UUID) -> Dataset:
     return dataset
 
 
-def list_for(
-    user: User, *, cursor: int | None = None, limit: int = 20
-) -> Page[Dataset]:
+def list_for(user: User, *, cursor: int | None = None, limit: int = 20) -> Page[Dataset]:
     """The user's datasets, newest first."""
     return page(
         select(Dataset).where(Dataset.owner_id == user.id),
@@ -76,9 +74,7 @@ def list_for(
     )
 
 
-def rows(
-    dataset: Dataset, *, offset: int = 0, limit: int = limits.PREVIEW_ROWS
-) -> list[list[Any]]:
+def rows(dataset: Dataset, *, offset: int = 0, limit: int = limits.PREVIEW_ROWS) -> list[list[Any]]:
     """Rows of a dataset in their order, as JSON values."""
     try:
         with gateways().store.opened(dataset.store_key) as path:

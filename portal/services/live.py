@@ -1,6 +1,7 @@
 """Copies in Redis of what a poll needs, so that a poll costs one round trip and no SQL. PostgreSQL stays the truth.
 
-`task:<uuid>` holds the newest known copy of a task; `session:<id>` holds who a log-in is, for half a minute, or a tombstone once it has ended.
+`task:<uuid>` holds the newest known copy of a task; `session:<id>` holds who a log-in is, for half a minute,
+or a tombstone once it has ended.
 A copy that is missing is read from PostgreSQL again; when Redis is away, everything is.
 """
 
@@ -46,9 +47,7 @@ def publish_task(copy: TaskCopy) -> None:
 def remember_session(session_id: UUID, user: dict[str, Any]) -> None:
     """Keep who a live log-in is; a tombstone stays. Never raises."""
     try:
-        redis().set(
-            f"session:{session_id}", json.dumps(user), nx=True, ex=SESSION_SECONDS
-        )
+        redis().set(f"session:{session_id}", json.dumps(user), nx=True, ex=SESSION_SECONDS)
     except RedisError as error:
         logger.warning("redis: session not remembered: {}", type(error).__name__)
 
@@ -64,9 +63,7 @@ def bury_sessions(session_ids: list[UUID]) -> None:
         logger.warning("redis: sessions not buried: {}", type(error).__name__)
 
 
-def look(
-    session_id: UUID, task_uuid: UUID
-) -> tuple[dict[str, Any] | None, TaskCopy | None]:
+def look(session_id: UUID, task_uuid: UUID) -> tuple[dict[str, Any] | None, TaskCopy | None]:
     """Who the log-in is and the task's newest copy, each None when unknown here: one round trip."""
     try:
         with redis().pipeline(transaction=False) as pipe:
@@ -75,8 +72,4 @@ def look(
             user, task = pipe.execute()
     except RedisError:
         return None, None
-    return json.loads(
-        user
-    ) if user and user != ENDED else None, TaskCopy.model_validate_json(
-        task
-    ) if task else None
+    return json.loads(user) if user and user != ENDED else None, TaskCopy.model_validate_json(task) if task else None

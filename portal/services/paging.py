@@ -21,7 +21,7 @@ class Page(Generic[Row]):
 
 
 def page(
-    query: Select[tuple[Row]],
+    query: Select[Row],
     model: Any,
     *,
     cursor: int | None,
@@ -30,7 +30,5 @@ def page(
     """The rows of `query` with an id below the cursor."""
     if cursor is not None:
         query = query.where(model.id < cursor)
-    rows: list[Any] = list(
-        db.session.scalars(query.order_by(model.id.desc()).limit(limit + 1))
-    )
+    rows: list[Any] = list(db.session.scalars(query.order_by(model.id.desc()).limit(limit + 1)))
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)

@@ -1,4 +1,4 @@
-"""Password hashes: bcrypt, cost 12, over a keyed pre-hash, so that no length is cut and a stolen table alone cannot be guessed at."""
+"""Password hashes: bcrypt, cost 12, over a keyed pre-hash: no length is cut, and a stolen table alone is no use."""
 
 import base64
 import functools
@@ -15,9 +15,7 @@ COST = 12
 
 def _prehash(password: str) -> bytes:
     key = settings().password_key.get_secret_value().encode()
-    digest = hmac.new(
-        key, unicodedata.normalize("NFC", password).encode(), hashlib.sha256
-    ).digest()
+    digest = hmac.new(key, unicodedata.normalize("NFC", password).encode(), hashlib.sha256).digest()
     return base64.b64encode(digest)
 
 
@@ -32,7 +30,5 @@ def _nobodys() -> bytes:
 
 def matches(password: str, stored: str | None) -> bool:
     """Whether the password is the one stored; takes as long when there is none to compare with."""
-    right = bcrypt.checkpw(
-        _prehash(password), stored.encode() if stored else _nobodys()
-    )
+    right = bcrypt.checkpw(_prehash(password), stored.encode() if stored else _nobodys())
     return right and stored is not None

@@ -30,12 +30,7 @@ def admit() -> list[Admitted]:
     """
     if not db.session.scalar(select(func.pg_try_advisory_xact_lock(_ONE_ADMITS))):
         return []
-    queued = (
-        db.session.scalar(
-            select(func.count()).select_from(Task).where(Task.status == "queued")
-        )
-        or 0
-    )
+    queued = db.session.scalar(select(func.count()).select_from(Task).where(Task.status == "queued")) or 0
     room = settings().task_window - queued
     if room <= 0:
         return []
@@ -48,9 +43,7 @@ def admit() -> list[Admitted]:
     )
     return [
         Admitted(task.uuid, task.kind)
-        for task in _move(
-            Task.id.in_(waiting), status="queued", dispatched_at=func.now()
-        )
+        for task in _move(Task.id.in_(waiting), status="queued", dispatched_at=func.now())
     ]
 
 
@@ -60,7 +53,7 @@ def put_back_lost() -> int:
         Task.status == "queued",
         Task.dispatched_at < func.now() - timedelta(seconds=limits.DOORBELL_SECONDS),
     )
-    moved = _move(unanswered, status="pending")
+    moved = list(_move(unanswered, status="pending"))
     for task in db.session.scalars(
         select(Task)
         .where(Task.status == "processing", Task.lease_until < func.now())
@@ -68,9 +61,7 @@ def put_back_lost() -> int:
         .limit(100)
         .with_for_update(skip_locked=True)
     ).all():
-        moved += _move(
-            Task.id == task.id, lease_until=None, message=None, **_after_a_death(task)
-        )
+        moved += _move(Task.id == task.id, lease_until=None, message=None, **_after_a_death(task))
     return len(moved)
 
 
@@ -100,13 +91,7 @@ def expire_late() -> int:
 
 
 def _move(where: ColumnElement[bool], **values: Any) -> Sequence[Task]:
-    query = (
-        update(Task)
-        .where(where)
-        .values(values)
-        .returning(Task)
-        .execution_options(populate_existing=True)
-    )
+    query = update(Task).where(where).values(values).returning(Task).execution_options(populate_existing=True)
     tasks = db.session.scalars(query).all()
     for task in tasks:
         publish(task)
@@ -122,8 +107,7 @@ def health() -> dict[str, Any]:
             func.coalesce(
                 func.extract(
                     "epoch",
-                    func.now()
-                    - func.min(case((Task.status.in_(WAITING), Task.next_run_at))),
+                    func.now() - func.min(case((Task.status.in_(WAITING), Task.next_run_at))),
                 ),
                 0,
             ),

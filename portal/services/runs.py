@@ -1,6 +1,6 @@
-"""What a worker does to the task it runs. Each write is fenced: it counts only while this attempt still holds the task.
+"""What a worker does to the task it runs. Each write is fenced: it counts only while this attempt holds the task.
 
-Functions answer None when it does not: then the worker stops and writes nothing. Sources: reliability rules in docs/tasks.md.
+Functions answer None when it does not: then the worker stops and writes nothing. The protocol: docs/tasks.md.
 """
 
 import random
@@ -23,12 +23,10 @@ def _lease() -> Any:
 
 
 def claim(uuid: UUID, worker: str) -> TaskCopy | None:
-    """Take the task: a new attempt begins. None when another worker has it, or it was cancelled, ended or is too late."""
+    """Take the task: a new attempt begins. None when another worker has it, or it has ended or is too late."""
     query = (
         update(Task)
-        .where(
-            Task.uuid == uuid, Task.status.in_(WAITING), Task.start_before > func.now()
-        )
+        .where(Task.uuid == uuid, Task.status.in_(WAITING), Task.start_before > func.now())
         .values(
             status="processing",
             attempt=Task.attempt + 1,
@@ -95,7 +93,7 @@ def cancelled(run: TaskCopy) -> Task | None:
 def fail(run: TaskCopy, error: dict[str, Any], *, passing: bool) -> Task | None:
     """End as failed, or wait for another attempt when the fault can pass and attempts are left."""
     if passing and run.attempt < limits.TASK_ATTEMPTS:
-        seconds = limits.TASK_RETRY_SECONDS * run.attempt * random.uniform(0.8, 1.2)  # noqa: S311  # jitter, not a secret
+        seconds = limits.TASK_RETRY_SECONDS * run.attempt * random.uniform(0.8, 1.2)  # jitter, not a secret
         later = func.now() + timedelta(seconds=seconds)
         message = {"code": "retrying", "params": {"error": error}}
         return _held(

@@ -82,12 +82,7 @@ def rotate(session_id: UUID, jti: str) -> LoginSession:
         .execution_options(populate_existing=True)
     )
     now = datetime.now(UTC)
-    if (
-        login is None
-        or login.ended_at
-        or login.expires_at <= now
-        or not login.user.is_active
-    ):
+    if login is None or login.ended_at or login.expires_at <= now or not login.user.is_active:
         raise Unauthorized("token_invalid")
     if jti == login.refresh_jti:
         login.refresh_jti_before, login.refresh_jti, login.rotated_at = (
@@ -106,11 +101,7 @@ def rotate(session_id: UUID, jti: str) -> LoginSession:
 
 def _within_grace(login: LoginSession, jti: str, now: datetime) -> bool:
     grace = timedelta(seconds=limits.REFRESH_GRACE_SECONDS)
-    return (
-        jti == login.refresh_jti_before
-        and login.rotated_at is not None
-        and now - login.rotated_at <= grace
-    )
+    return jti == login.refresh_jti_before and login.rotated_at is not None and now - login.rotated_at <= grace
 
 
 def end(user: User, session_id: UUID, reason: str = "ended") -> None:
@@ -139,10 +130,6 @@ def _end(logins: Sequence[LoginSession], reason: str) -> None:
 def bury_ended() -> None:
     """Say again in Redis which log-ins ended lately, for when Redis was away at that moment."""
     recent = func.now() - timedelta(seconds=2 * live.SESSION_SECONDS)
-    ids = list(
-        db.session.scalars(
-            select(LoginSession.id).where(LoginSession.ended_at > recent)
-        )
-    )
+    ids = list(db.session.scalars(select(LoginSession.id).where(LoginSession.ended_at > recent)))
     if ids:
         live.bury_sessions(ids)

@@ -1,4 +1,4 @@
-"""Tasks, as their owner sees them: submit, find, list, poll, cancel. What workers do to them is in `runs` and `queue`."""
+"""Tasks, as their owner sees them: submit, find, list, poll, cancel. For workers: `runs` and `queue`."""
 
 from datetime import timedelta
 from typing import Any
@@ -54,7 +54,7 @@ def checked_params(kind: str, params: dict[str, Any]) -> dict[str, Any]:
         raise Invalid("name_invalid", field="params.name")
     if data_format not in (None, *FORMATS):
         raise Invalid("format_unknown", field="params.format")
-    checked = {"url": url.strip(), "name": check_name(name), "format": data_format}
+    checked = {"url": url.strip(), "name": check_name(name, field="params.name"), "format": data_format}
     return {key: value for key, value in checked.items() if value}
 
 
@@ -76,17 +76,10 @@ def submit(
         "next_run_at": start,
         "start_before": start + timedelta(hours=settings().task_start_within_hours),
     }
-    query = (
-        insert(Task)
-        .values(values)
-        .on_conflict_do_nothing(constraint="uq_tasks_owner_id_nonce")
-        .returning(Task)
-    )
+    query = insert(Task).values(values).on_conflict_do_nothing(constraint="uq_tasks_owner_id_nonce").returning(Task)
     task = db.session.scalar(query)
     if task is None:
-        return db.session.scalars(
-            select(Task).where(Task.owner_id == user.id, Task.nonce == nonce)
-        ).one()
+        return db.session.scalars(select(Task).where(Task.owner_id == user.id, Task.nonce == nonce)).one()
     publish(task)
     return task
 
@@ -108,13 +101,11 @@ def get_for(user: User, uuid: UUID) -> Task:
 
 def list_for(user: User, *, cursor: int | None = None, limit: int = 20) -> Page[Task]:
     """The user's tasks, newest first."""
-    return page(
-        select(Task).where(Task.owner_id == user.id), Task, cursor=cursor, limit=limit
-    )
+    return page(select(Task).where(Task.owner_id == user.id), Task, cursor=cursor, limit=limit)
 
 
 def poll(session_id: UUID, uuid: UUID, *, kind: str) -> TaskCopy:
-    """The newest copy of a task for whoever the log-in belongs to: one round trip to Redis and no SQL while it is known there.
+    """The newest copy of a task for whoever the log-in belongs to: one Redis round trip, no SQL while it is known there.
 
     Raises `Unauthorized` when the log-in has ended and `NotFound` for someone else's task.
     """
@@ -137,7 +128,7 @@ def poll(session_id: UUID, uuid: UUID, *, kind: str) -> TaskCopy:
 
 
 def cancel(user: User, uuid: UUID) -> Task:
-    """Cancel: at once while it waits; a running one is asked to stop, and says so until it has. `Conflict` once it has ended."""
+    """Cancel: at once while it waits; a running one is asked to stop. `Conflict` once it has ended."""
     task = get_for(user, uuid)
     at_once = {
         "status": "cancelled",
@@ -151,12 +142,7 @@ def cancel(user: User, uuid: UUID) -> Task:
         (WAITING, at_once),
     ):
         # Between two looks it may have been started, or put back: the last round is for that.
-        query = (
-            update(Task)
-            .where(Task.id == task.id, Task.status.in_(statuses))
-            .values(values)
-            .returning(Task)
-        )
+        query = update(Task).where(Task.id == task.id, Task.status.in_(statuses)).values(values).returning(Task)
         changed = db.session.scalar(query.execution_options(populate_existing=True))
         if changed is not None:
             publish(changed)

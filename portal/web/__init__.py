@@ -31,9 +31,7 @@ def init_app(app: Flask, babel: Babel) -> None:
     """Register the blueprints and what templates may use."""
     babel.init_app(app, locale_selector=locales.chosen_locale)
     login.user_loader(guards.load_member)
-    login.session_protection = (
-        None  # a log-in's row decides, not the visitor's changing address
-    )
+    login.session_protection = None  # a log-in's row decides, not the visitor's changing address
     assets.register(app)
     formats.register(app)
     app.jinja_env.globals["format_datetime"] = format_datetime

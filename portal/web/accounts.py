@@ -8,6 +8,7 @@ from flask_login import current_user
 from portal import validation
 from portal.errors import PortalError
 from portal.extensions import db
+from portal.models import LoginSession
 from portal.services import accounts, codes, sessions
 from portal.web import guards
 from portal.web.forms.accounts import LoginForm, PhoneForm, RegisterForm
@@ -41,9 +42,7 @@ def send_code() -> ResponseReturnValue:
 def _send_code(typed: str) -> None:
     number = validation.normalise_phone(typed)
     ticket = request.form.get("altcha", "")
-    letter = codes.request(
-        number, "register", ticket=ticket, address=request.remote_addr or ""
-    )
+    letter = codes.request(number, "register", ticket=ticket, address=request.remote_addr or "")
     db.session.commit()
     codes.deliver(letter)
     session["register_phone"] = number
@@ -68,10 +67,7 @@ def create() -> ResponseReturnValue:
     """Make the account and log in, or show the form again with what is wrong."""
     form, status, number = RegisterForm(), 422, session.get("register_phone", "")
     if form.validate_on_submit():
-        typed = {
-            name: getattr(form, name).data
-            for name in ("username", "email", "password", "sms_code")
-        }
+        typed = {name: getattr(form, name).data for name in ("username", "email", "password", "sms_code")}
         try:
             user = accounts.register(
                 accounts.Registration(phone_number=number, **typed),
@@ -80,9 +76,7 @@ def create() -> ResponseReturnValue:
             return _enter(sessions.start(user, **_browser()))
         except PortalError as error:
             status = form.explain(error)
-    return render_template(
-        "accounts/finish.html", form=form, phone_number=number
-    ), status
+    return render_template("accounts/finish.html", form=form, phone_number=number), status
 
 
 @bp.get("/login")
@@ -90,9 +84,7 @@ def create() -> ResponseReturnValue:
 def login() -> ResponseReturnValue:
     """The log-in form; someone logged in goes on."""
     if current_user.is_authenticated:
-        return redirect(
-            guards.safe_next(request.args.get("next")) or url_for("tasks.index")
-        )
+        return redirect(guards.safe_next(request.args.get("next")) or url_for("tasks.index"))
     return render_template("accounts/login.html", form=LoginForm())
 
 
@@ -103,9 +95,7 @@ def enter() -> ResponseReturnValue:
     form, status = LoginForm(), 422
     if form.validate_on_submit():
         try:
-            user = accounts.authenticate(
-                form.account.data or "", form.password.data or ""
-            )
+            user = accounts.authenticate(form.account.data or "", form.password.data or "")
             return _enter(sessions.start(user, **_browser()))
         except PortalError as error:
             status = form.explain(error)
@@ -133,9 +123,7 @@ def _browser() -> dict[str, str]:
     }
 
 
-def _enter(login: sessions.LoginSession) -> ResponseReturnValue:
+def _enter(login: LoginSession) -> ResponseReturnValue:
     db.session.commit()
     guards.log_in(login)
-    return redirect(
-        guards.safe_next(request.args.get("next")) or url_for("tasks.index"), 303
-    )
+    return redirect(guards.safe_next(request.args.get("next")) or url_for("tasks.index"), 303)

@@ -16,12 +16,8 @@ bp = Blueprint("datasets", __name__, url_prefix="/datasets")
 @guards.member_required
 def index() -> ResponseReturnValue:
     """One's datasets, newest first."""
-    found = datasets.list_for(
-        guards.user(), cursor=request.args.get("cursor", type=int)
-    )
-    return render_template(
-        "datasets/index.html", datasets=found.items, next_cursor=found.next_cursor
-    )
+    found = datasets.list_for(guards.user(), cursor=request.args.get("cursor", type=int))
+    return render_template("datasets/index.html", datasets=found.items, next_cursor=found.next_cursor)
 
 
 @bp.get("/<uuid:uuid>")

@@ -33,6 +33,4 @@ def redoc() -> str:
     """ReDoc; it makes its own style sheet, which the nonce allows, and searches in a worker of its own."""
     nonce = secrets.token_urlsafe(16)
     g.policy = {"style-src": f"'self' 'nonce-{nonce}'", "worker-src": "'self' blob:"}
-    return render_template(
-        "docs/redoc.html", spec_url=url_for(".openapi"), csp_nonce=nonce
-    )
+    return render_template("docs/redoc.html", spec_url=url_for(".openapi"), csp_nonce=nonce)

@@ -15,9 +15,7 @@ def of_portal_error(error: PortalError) -> Response:
         answer: Response = make_response(guards.ask_to_log_in())
         return answer
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-    return _answer(
-        error.status, sentence({"code": error.code, "params": error.params}), headers
-    )
+    return _answer(error.status, sentence({"code": error.code, "params": error.params}), headers)
 
 
 def of_status(status: int, headers: dict[str, str] | None = None) -> Response:
@@ -27,8 +25,6 @@ def of_status(status: int, headers: dict[str, str] | None = None) -> Response:
 def _answer(status: int, message: str, headers: dict[str, str]) -> Response:
     template = "errors/_partial.html" if htmx.is_htmx() else "errors/page.html"
     title = HTTPStatus(status).phrase
-    answer = make_response(
-        render_template(template, status=status, title=title, message=message), status
-    )
+    answer = make_response(render_template(template, status=status, title=title, message=message), status)
     answer.headers.update({**headers, "Vary": htmx.VARY})
     return answer

@@ -96,10 +96,7 @@ def outbox_reader(view: View) -> View:
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         host = (request.host.rpartition(":")[0] or request.host).strip("[]")
-        forwarded = any(
-            name in request.headers
-            for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
-        )
+        forwarded = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"))
         if (
             not settings().is_local
             or forwarded

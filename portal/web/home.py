@@ -32,6 +32,4 @@ def language() -> ResponseReturnValue:
     if current_user.is_authenticated:
         accounts.set_locale(guards.user().id, locale)
         db.session.commit()
-    return redirect(
-        guards.safe_next(request.form.get("next")) or url_for(".index"), 303
-    )
+    return redirect(guards.safe_next(request.form.get("next")) or url_for(".index"), 303)

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Response, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 
 VARY = "HX-Request, Cookie, Accept-Language"
 
@@ -32,7 +33,7 @@ def swap(
     otherwise: str,
     values: dict[str, Any] | None = None,
     **context: Any,
-) -> Any:
+) -> ResponseReturnValue:
     """The changed fragment for htmx; without JavaScript, a redirect to the endpoint that shows it."""
     if not is_htmx():
         return redirect(url_for(otherwise, **(values or {})), 303)

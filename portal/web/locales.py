@@ -13,11 +13,7 @@ def chosen_locale() -> str:
     if not has_request_context():
         return settings().default_locale
     chosen = None if request.path.startswith("/api/") else session.get("locale")
-    return (
-        chosen
-        if chosen in LOCALES
-        else request.accept_languages.best_match(LOCALES) or settings().default_locale
-    )
+    return chosen if chosen in LOCALES else request.accept_languages.best_match(LOCALES) or settings().default_locale
 
 
 def html_lang() -> str:

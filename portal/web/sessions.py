@@ -18,9 +18,7 @@ bp = Blueprint("sessions", __name__, url_prefix="/sessions")
 def index() -> ResponseReturnValue:
     """Live log-ins, of browsers and programs."""
     found = sessions.list_live(guards.user())
-    return render_template(
-        "sessions/index.html", sessions=found, current=guards.login_session().id
-    )
+    return render_template("sessions/index.html", sessions=found, current=guards.login_session().id)
 
 
 @bp.post("/<uuid:session_id>/end")

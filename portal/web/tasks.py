@@ -67,9 +67,7 @@ def check_health() -> ResponseReturnValue:
 @guards.member_required
 def show(uuid: UUID) -> ResponseReturnValue:
     """One task, live."""
-    return render_template(
-        "tasks/show.html", task=copy_of(tasks.get_for(guards.user(), uuid))
-    )
+    return render_template("tasks/show.html", task=copy_of(tasks.get_for(guards.user(), uuid)))
 
 
 @bp.get("/<uuid:uuid>/progress")
@@ -92,7 +90,5 @@ def cancel(uuid: UUID) -> ResponseReturnValue:
     """Cancel, and show how it stands."""
     copy = copy_of(tasks.cancel(guards.user(), uuid))
     db.session.commit()
-    fragment = (
-        "tasks/_row.html" if request.args.get("as") == "row" else "tasks/_task.html"
-    )
+    fragment = "tasks/_row.html" if request.args.get("as") == "row" else "tasks/_task.html"
     return htmx.swap(fragment, otherwise=".show", values={"uuid": uuid}, task=copy)

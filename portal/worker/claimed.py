@@ -3,8 +3,9 @@
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -31,9 +32,7 @@ class Run:
         self._app = app
         self._progress: tuple[int, dict[str, Any] | None] = (0, None)
         self._ended = threading.Event()
-        self._thread = threading.Thread(
-            target=self._beat, name=f"beat-{copy.uuid}", daemon=True
-        )
+        self._thread = threading.Thread(target=self._beat, name=f"beat-{copy.uuid}", daemon=True)
 
     def report(self, progress: int, code: str, params: dict[str, Any]) -> None:
         """How far the work is (0 to 99) and what it is doing; the next beat writes it."""
@@ -93,34 +92,29 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
             yield run
         except Stopped:
             run.settle()
-            _record(lambda: runs.cancelled(copy) if run.cancelling else None)
-        except Fault as fault:
+            if run.cancelling:
+                _record(partial(runs.cancelled, copy))
+        except Exception as error:  # noqa: BLE001  # whatever it was, the task must be told
             run.settle()
-            error = {"code": fault.code, "params": dict(fault.params)}
-            logger.info("task failed: {}", fault.code)
-            _record(lambda: runs.fail(copy, error, passing=fault.passing))
-        except OSError as error:
-            run.settle()
-            logger.opt(exception=True).error("task failed: {}", error.strerror)
-            reason = {
-                "code": "storage_failed",
-                "params": {"reason": error.strerror or ""},
-            }
-            _record(lambda: runs.fail(copy, reason, passing=True))
-        except Exception:
-            run.settle()
-            logger.opt(exception=True).error("task failed")
-            _record(
-                lambda: runs.fail(
-                    copy, {"code": "internal", "params": {}}, passing=False
-                )
-            )
+            said, passing = _explained(error)
+            _record(partial(runs.fail, copy, said, passing=passing))
         finally:
             run.settle()
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _record(write: Any) -> None:
+def _explained(error: Exception) -> tuple[dict[str, Any], bool]:
+    """What to tell the owner, and whether another attempt may help."""
+    if isinstance(error, Fault):
+        logger.info("task failed: {}", error.code)
+        return {"code": error.code, "params": dict(error.params)}, error.passing
+    logger.opt(exception=error).error("task failed")
+    if isinstance(error, OSError):
+        return {"code": "storage_failed", "params": {"reason": error.strerror or ""}}, True
+    return {"code": "internal", "params": {}}, False
+
+
+def _record(write: Callable[[], object]) -> None:
     db.session.rollback()
     write()
     db.session.commit()

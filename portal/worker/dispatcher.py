@@ -80,9 +80,7 @@ class Dispatcher:
     def _listen(self) -> None:
         if self._listener is None or self._listener.closed:
             dsn = settings().database_url.replace("+psycopg2", "", 1)
-            self._listener = psycopg2.connect(
-                dsn, connect_timeout=5, application_name="dispatcher"
-            )
+            self._listener = psycopg2.connect(dsn, connect_timeout=5, application_name="dispatcher")
             self._listener.autocommit = True
             with self._listener.cursor() as cursor:
                 cursor.execute(f"LISTEN {CHANNEL}")

@@ -15,7 +15,7 @@ from portal.services.tasks import fetch_policy
 from portal.worker.claimed import Run, claimed
 
 
-@shared_task(name=jobs.FETCH, bind=True)  # type: ignore[misc]  # celery has no types
+@shared_task(name=jobs.FETCH, bind=True)  # type: ignore[untyped-decorator]  # celery has no types
 def fetch(self: Any, task_uuid: str) -> None:
     """Turn the task's address into a dataset."""
     with claimed(task_uuid, worker=self.request.hostname) as run:
@@ -48,14 +48,12 @@ def _fetch(run: Run) -> None:
         published = None if run.stop.is_set() else datasets.publish(run.copy, fetched)
         db.session.commit()
     finally:
-        if (
-            published is None
-        ):  # cancelled, taken over, or the commit failed: the file is nobody's
+        if published is None:  # cancelled, taken over, or the commit failed: the file is nobody's
             gateways().store.delete(key)
     run.stop.check()
 
 
-@shared_task(name=jobs.HEALTH_CHECK, bind=True)  # type: ignore[misc]
+@shared_task(name=jobs.HEALTH_CHECK, bind=True)  # type: ignore[untyped-decorator]
 def health_check(self: Any, task_uuid: str) -> None:
     """Ask each part that a task needs, and say how long it took to answer (ms)."""
     with claimed(task_uuid, worker=self.request.hostname) as run:

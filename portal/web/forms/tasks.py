@@ -4,6 +4,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _
 from wtforms import HiddenField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
 from portal.web.forms import Form, required
 
@@ -15,11 +16,7 @@ class FetchForm(Form):
     name = StringField(_("Name"))
     format = SelectField(
         _("Format"),
-        choices=[
-            ("", _("Find out")),
-            ("csv", _("CSV or TSV")),
-            ("ndjson", _("NDJSON")),
-        ],
+        choices=[SelectChoice("", _("Find out")), SelectChoice("csv", _("CSV or TSV")), SelectChoice("ndjson", "NDJSON")],
         default="",
     )
     nonce = HiddenField()

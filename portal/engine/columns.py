@@ -1,0 +1,34 @@
+"""Columns of a dataset, and the names of their types for people."""
+
+from dataclasses import dataclass
+
+from duckdb.sqltypes import DuckDBPyType
+
+_READABLE = {
+    "BIGINT": "integer",
+    "UBIGINT": "integer",
+    "DECIMAL(38,0)": "integer",
+    "DOUBLE": "number",
+    "VARCHAR": "text",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """`type` is one of integer, number, text, boolean, date, timestamp, timestamp with time zone, json, struct,
+    or a list of these (integer[])."""
+
+    name: str
+    type: str
+
+
+def readable(kind: DuckDBPyType) -> str:
+    """DuckDB's type in words for people."""
+    if kind.id == "list":
+        return f"{readable(children(kind)[0][1])}[]"
+    return "struct" if kind.id == "struct" else _READABLE.get(str(kind), str(kind).lower())
+
+
+def children(kind: DuckDBPyType) -> list[tuple[str, DuckDBPyType]]:
+    """What a struct or a list is made of."""
+    return [(name, child) for name, child in kind.children if isinstance(child, DuckDBPyType)]

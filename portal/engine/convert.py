@@ -1,0 +1,158 @@
+"""A CSV or NDJSON file becomes Parquet: rows in order, types from the whole file, memory bounded."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import duckdb
+
+from portal.engine import csv_source, database, ndjson_source
+from portal.engine.columns import Column, readable
+from portal.engine.csv_dialect import Dialect
+from portal.engine.sniff import Sniffed
+from portal.engine.stop import Stop
+from portal.engine.values import MISFIT, TYPES, Type, cast, chosen, detection, identifier, literal, surviving
+from portal.errors import Fault
+
+SAMPLE_ROWS = 20_000
+GROUP_ROWS = 61_440
+GROUP_CELLS = 600_000
+GROUP_BYTES = 24 * 1024 * 1024
+VECTOR = 2048  # DuckDB works in vectors of this many rows
+MEMORY_MB = 160
+THREADS = 2
+
+Report: TypeAlias = Callable[[float], object]
+
+
+@dataclass(frozen=True)
+class Converted:
+    rows: int
+    columns: list[Column]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What to read, and for each column (name, possible types of its text, how it is read if it is no text)."""
+
+    relation: str
+    columns: Sequence[tuple[str, Sequence[Type], str]]
+
+
+def convert(
+    source: Path,
+    sniffed: Sniffed,
+    target: Path,
+    *,
+    work: Path,
+    memory_mb: int = MEMORY_MB,
+    threads: int = THREADS,
+    stop: Stop,
+    report: Report,
+) -> Converted:
+    """Write `target`; `work` is a folder for this conversion alone. `report` gets the share done, 0 to 1.
+
+    Raises `Stopped`, or `Fault`: `csv_broken_row`, `ndjson_broken_line`, `not_utf8`, `too_many_columns`,
+    `rows_too_big`.
+    """
+    width = len(sniffed.dialect.names) if sniffed.dialect else 20
+    rows = min(GROUP_ROWS, GROUP_CELLS // width, GROUP_BYTES // sniffed.row_bytes)
+    # Wide tables need a vector for each column several times over, whatever the size of a group.
+    attempts = [(memory_mb + width // 4, rows // VECTOR * VECTOR), (3 * memory_mb + width // 2, VECTOR)]
+    for megabytes, group_rows in attempts:
+        files = (source, target)
+        try:
+            with database.opened(memory_mb=megabytes, threads=threads, files=files, folder=work) as connection:
+                job = _Job(connection, source, target, work, max(VECTOR, group_rows), stop, report)
+                return job.csv(sniffed.dialect) if sniffed.dialect else job.ndjson()
+        except duckdb.OutOfMemoryException:
+            continue
+    raise Fault("rows_too_big")
+
+
+@dataclass(frozen=True)
+class _Job:
+    connection: duckdb.DuckDBPyConnection
+    source: Path
+    target: Path
+    work: Path
+    group_rows: int
+    stop: Stop
+    report: Report
+
+    def csv(self, dialect: Dialect) -> Converted:
+        try:
+            return self._csv(self.source, dialect)
+        except duckdb.InvalidInputException as problem:
+            csv_source.find_broken_row(self.source, dialect, self.stop, str(problem))
+        even = self.work / "even.csv"
+        csv_source.even_line_ends(self.source, even, dialect, self.stop)
+        try:
+            return self._csv(even, dialect)
+        except duckdb.InvalidInputException as problem:
+            raise csv_source.unreadable(str(problem)) from problem
+        finally:
+            even.unlink()
+
+    def ndjson(self) -> Converted:
+        for exact in (False, True):
+            try:
+                found = ndjson_source.columns_of(self.connection, self.source, self.stop, self._first_half, exact=exact)
+                if found is None:
+                    break
+                columns = [(column.name, column.candidates, column.expression) for column in found]
+                return self._typed(_Plan(ndjson_source.relation(self.source, found), columns))
+            except _Misfit:
+                continue
+            except duckdb.InvalidInputException:  # a key twice in one object
+                break
+        try:
+            return self._copy(_Plan(ndjson_source.lines_relation(self.source), [("json", (), '"json"')]), [()])
+        except duckdb.InvalidInputException as problem:
+            raise ndjson_source.unreadable(str(problem)) from problem
+
+    def _csv(self, path: Path, dialect: Dialect) -> Converted:
+        columns = [(name, TYPES, "") for name in dialect.names]
+        return self._typed(_Plan(csv_source.relation(path, dialect), columns))
+
+    def _typed(self, plan: _Plan) -> Converted:
+        """Types from the first rows; if a later value does not fit, from all rows."""
+        everything = [candidates for _, candidates, _ in plan.columns]
+        likely = self._detect(plan, f"(FROM {plan.relation} LIMIT {SAMPLE_ROWS})", everything)
+        try:
+            return self._copy(plan, likely)
+        except _Misfit:
+            return self._copy(plan, self._detect(plan, plan.relation, likely))
+
+    def _detect(self, plan: _Plan, rows: str, candidates: Sequence[Sequence[Type]]) -> list[list[Type]]:
+        names = [name for name, _, _ in plan.columns]
+        answers = database.run(self.connection, f"FROM {rows} SELECT {detection(names, candidates)}", self.stop)[0]
+        return surviving(answers, candidates)
+
+    def _copy(self, plan: _Plan, candidates: Sequence[Sequence[Type]]) -> Converted:
+        parts = []
+        for (name, possible, expression), kind in zip(plan.columns, chosen(candidates), strict=True):
+            parts.append(f"{cast(name, kind) if possible else expression} AS {identifier(name)}")
+        query = (
+            f"COPY (FROM {plan.relation} SELECT {', '.join(parts)}) TO {literal(str(self.target))} "
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {self.group_rows})"
+        )
+        try:
+            rows = database.run(self.connection, query, self.stop, self.report)[0][0]
+        except duckdb.ConversionException as problem:
+            raise _Misfit from problem
+        except duckdb.InvalidInputException as problem:
+            if MISFIT in str(problem):
+                raise _Misfit from problem
+            raise
+        self.connection.execute(f"FROM read_parquet({literal(str(self.target))}) LIMIT 0")
+        written = self.connection.description or []
+        return Converted(rows, [Column(entry[0], readable(entry[1])) for entry in written])
+
+    def _first_half(self, share: float) -> None:
+        self.report(share / 2)
+
+
+class _Misfit(Exception):
+    """A value does not fit the type its column has been given."""

@@ -1,0 +1,119 @@
+"""How a CSV file is written: delimiter, quote, header. Decided here, so that DuckDB cannot fit a broken file
+by choosing an odd dialect."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from portal.engine import values
+from portal.errors import Fault
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+MAX_COLUMNS = 1000
+LONGEST_LINE = 2_000_000  # bytes; DuckDB is told the same
+DELIMITERS = (",", "\t", ";", "|")
+
+# The default of 128 KiB refuses honest long texts; the limit is one for the process.
+csv.field_size_limit(2 * LONGEST_LINE)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """`names` are unique and not empty; `skip` counts the blank lines in front; `quote` is '"' or ''."""
+
+    delimiter: str
+    quote: str
+    header: bool
+    names: tuple[str, ...]
+    skip: int
+
+
+def reader(lines: Iterable[str], delimiter: str, quote: str) -> "Reader":
+    """Rows of cells; raises `csv.Error` where quotes are broken. Its `line_num` counts physical lines."""
+    if quote:
+        return csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
+    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
+
+
+def guess(text: str) -> Dialect:
+    """The dialect of a sample that holds whole lines (but perhaps half of a quoted cell at its end)."""
+    lines = list(io.StringIO(text, newline=""))  # not splitlines(): that splits at form feeds and the like, too
+    skip = next((number for number, line in enumerate(lines) if line.strip("\r\n")), 0)
+    lines = lines[skip:]
+    best = max(DELIMITERS, key=lambda delimiter: (*_fit(lines, delimiter, '"'), -DELIMITERS.index(delimiter)))
+    quote = '"'
+    if best == "\t" and _fit(lines, best, '"')[0] < 1 and _fit(lines, best, "")[0] == 1:
+        quote = ""  # tab-separated files know no quoting, so a stray quote is a character like any other
+    rows = _rows(lines, best, quote)
+    header = _has_header(rows)
+    width = len(rows[0]) if rows else 1
+    if width > MAX_COLUMNS:
+        raise Fault("too_many_columns", columns=width, limit=MAX_COLUMNS)
+    cells = rows[0] if header else [""] * width
+    return Dialect(best, quote, header, tuple(unique_names(cells)), skip)
+
+
+def unique_names(cells: Iterable[str]) -> list[str]:
+    """Column names, unique also when case is ignored: empty ones become column1 …, repeated ones get _2, _3 …"""
+    names: list[str] = []
+    taken: set[str] = set()
+    for position, cell in enumerate(cells, start=1):
+        base = " ".join(cell.replace("\0", " ").split())[:200] or f"column{position}"
+        name, count = base, 1
+        while name.lower() in taken:
+            count += 1
+            name = f"{base}_{count}"
+        taken.add(name.lower())
+        names.append(name)
+    return names
+
+
+def _fit(lines: list[str], delimiter: str, quote: str) -> tuple[float, int]:
+    """The share of rows as wide as the first, and that width; a single column fits worst of all."""
+    rows = _rows(lines, delimiter, quote)
+    width = len(rows[0]) if rows else 1
+    if width < 2:
+        return 0.0, 1
+    same = sum(len(row) == width or (len(row) == width + 1 and not row[-1]) for row in rows)
+    return same / len(rows), width
+
+
+def _rows(lines: list[str], delimiter: str, quote: str, most: int = 500) -> list[list[str]]:
+    """The first rows that can be read; blank lines are left out."""
+    rows: list[list[str]] = []
+    try:
+        for row in reader(lines, delimiter, quote):
+            if row:
+                rows.append(row)
+            if len(rows) == most:
+                break
+    except csv.Error:
+        if not rows:
+            return [next(csv.reader(lines[:1], delimiter=delimiter))] if lines else []
+    return rows
+
+
+def _has_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names the columns: it does unless it looks like the rows below.
+
+    A column of numbers or dates speaks for a header if its first cell is none, against it if it is one;
+    years in sequence are names (as in tables by the World Bank).
+    """
+    first, below = rows[0], rows[1:]
+    if not below:
+        return not any(values.kind_of(cell) for cell in first)
+    years = [int(cell) for cell in first if re.fullmatch(r"(19|20)\d\d", cell.strip())]
+    if len(years) > 1 and years == list(range(years[0], years[0] + len(years))):
+        return True
+    votes = 0
+    for position, cell in enumerate(first):
+        column = [row[position] for row in below if position < len(row) and row[position].strip()]
+        kinds = {values.kind_of(value) for value in column[:100]}
+        if kinds and None not in kinds and cell.strip():
+            votes += -1 if values.kind_of(cell) else 1
+    return votes > 0 or (votes == 0 and not any(values.kind_of(cell) for cell in first))

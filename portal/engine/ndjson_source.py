@@ -1,0 +1,155 @@
+"""An NDJSON file as a DuckDB relation, and what is wrong with one that DuckDB cannot read.
+
+The whole file is looked at before types are settled: with a type from a sample DuckDB would round 1.5 to 2
+in a column of whole numbers, and drop what it first meets after the sample, without a word.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from duckdb.sqltypes import DuckDBPyType
+
+from portal.engine import database
+from portal.engine.columns import children
+from portal.engine.csv_dialect import MAX_COLUMNS
+from portal.engine.stop import Stop
+from portal.engine.values import MISFIT, TYPES, Type, identifier, literal
+from portal.errors import Fault
+
+LONGEST_LINE = 4 * 1024 * 1024
+EXACT = 2**53  # from here on a double skips whole numbers
+DATES = tuple(kind for kind in TYPES if kind.name.startswith(("DATE", "TIMESTAMP")))
+NUMBERS = tuple(kind for kind in TYPES if kind.name in ("BIGINT", "DECIMAL(38,0)", "DOUBLE"))
+
+_TEXTS = {"varchar", "date", "time", "timestamp", "timestamp with time zone", "uuid", "null"}
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_LINE = re.compile(r"in line (\d+)")
+_RENAMED = re.compile(r"(.+)_\d+")
+
+
+@dataclass(frozen=True)
+class Field:
+    """How a column is read (`sql_type`) and what it becomes: one of `candidates` if it is text, else `expression`."""
+
+    name: str
+    sql_type: str
+    candidates: tuple[Type, ...]
+    expression: str
+
+
+def columns_of(
+    connection: duckdb.DuckDBPyConnection, path: Path, stop: Stop, tick: database.Tick, *, exact: bool
+) -> list[Field] | None:
+    """The columns of the whole file, None if it has no common ones (keys that differ in case alone, or repeat).
+
+    With `exact`, numbers are read as text where a double might lose digits. Raises `Fault`: `ndjson_broken_line`,
+    `not_utf8`, `too_many_columns`.
+    """
+    detect = "sample_size = -1, dateformat = 'iso', timestampformat = 'iso'"
+    try:
+        database.run(connection, f"FROM {_read(path, detect)} LIMIT 0", stop, tick)
+    except (duckdb.InvalidInputException, duckdb.BinderException, duckdb.NotImplementedException):
+        find_broken_line(path, stop)
+        return None
+    found = [(entry[0], entry[1]) for entry in connection.description or []]
+    if len(found) > MAX_COLUMNS:
+        raise Fault("too_many_columns", columns=len(found), limit=MAX_COLUMNS)
+    if _keys_clash(connection, path, [name for name, _ in found], stop):
+        return None
+    return [_column(name, kind, exact) for name, kind in found]
+
+
+def relation(path: Path, columns: Sequence[Field]) -> str:
+    return _read(path, f"columns = {{{', '.join(f'{literal(c.name)}: {literal(c.sql_type)}' for c in columns)}}}")
+
+
+def lines_relation(path: Path) -> str:
+    """Each line as one JSON value in the column `json`: for files whose objects no table can hold."""
+    return (
+        f"read_json({literal(str(path))}, format = 'newline_delimited', records = false, columns = {{json: 'JSON'}}, "
+        f"maximum_object_size = {LONGEST_LINE})"
+    )
+
+
+def find_broken_line(path: Path, stop: Stop) -> None:
+    """Look for a line that is no JSON object; return if there is none.
+
+    Raises `Fault`: `ndjson_broken_line` (reason `syntax`, `not_object`, `too_deep` or `too_long`) or `not_utf8`.
+    """
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(LONGEST_LINE + 1):
+            number += 1
+            if number % 4096 == 0:
+                stop.check()
+            if reason := _wrong_with(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, number):
+                raise Fault("ndjson_broken_line", line=number, reason=reason)
+
+
+def unreadable(message: str) -> Fault:
+    """For a file in which nothing wrong can be found, and that DuckDB cannot read all the same."""
+    line = _LINE.search(message)
+    return Fault("ndjson_broken_line", line=int(line[1]) if line else 0, reason="syntax")
+
+
+def _wrong_with(line: bytes, number: int) -> str | None:
+    if len(line) > LONGEST_LINE:
+        return "too_long"
+    if not line.strip():
+        return None
+    try:
+        value = json.loads(line.decode("utf-8"))
+        if _SURROGATE.search(line):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeDecodeError:
+        raise Fault("not_utf8", line=number) from None
+    except ValueError:
+        return "syntax"
+    except RecursionError:
+        return "too_deep"
+    return None if isinstance(value, dict) else "not_object"
+
+
+def _read(path: Path, options: str) -> str:
+    return (
+        f"read_json({literal(str(path))}, format = 'newline_delimited', records = true, maximum_depth = -1, "
+        f"map_inference_threshold = -1, maximum_object_size = {LONGEST_LINE}, {options})"
+    )
+
+
+def _column(name: str, kind: DuckDBPyType, exact: bool) -> Field:
+    cell = identifier(name)
+    if kind.id in _TEXTS and str(kind) != "JSON":
+        return Field(name, "VARCHAR", DATES, cell)
+    if kind.id == "hugeint" or (exact and kind.id == "double"):
+        return Field(name, "VARCHAR", NUMBERS, cell)
+    if kind.id == "double":
+        inexact = f"abs({cell}) >= {EXACT} AND {cell} = floor({cell})"
+        return Field(name, "DOUBLE", (), f"CASE WHEN {inexact} THEN error({literal(MISFIT)}) ELSE {cell} END")
+    return Field(name, _plain(kind), (), cell)
+
+
+def _plain(kind: DuckDBPyType) -> str:
+    """A type with the texts in it kept as they are: nested dates and ids are not interpreted."""
+    if kind.id == "struct":
+        return "STRUCT(" + ", ".join(f"{identifier(name)} {_plain(child)}" for name, child in children(kind)) + ")"
+    if kind.id == "list":
+        return _plain(children(kind)[0][1]) + "[]"
+    if kind.id in _TEXTS and str(kind) != "JSON":
+        return "VARCHAR"
+    return "DECIMAL(38,0)" if kind.id == "hugeint" else str(kind)
+
+
+def _keys_clash(connection: duckdb.DuckDBPyConnection, path: Path, names: Sequence[str], stop: Stop) -> bool:
+    """Whether DuckDB made up names: of "a" and "A" it calls the second "A_1", a key the file does not have."""
+    lower = {name.lower() for name in names}
+    made_up = [name for name in names if (match := _RENAMED.fullmatch(name)) and match[1].lower() in lower]
+    if not made_up:
+        return False
+    present = ", ".join(f"bool_or({identifier(name)} IS NOT NULL)" for name in made_up)
+    columns = [Field(name, "JSON", (), name) for name in made_up]
+    return not all(database.run(connection, f"FROM {relation(path, columns)} SELECT {present}", stop)[0])

@@ -1,0 +1,98 @@
+"""Which type the text in a column has. A type is taken only if nothing a value says is lost by it: leading zeros,
+a plus sign, more digits than a number holds, ambiguous dates and the like keep a column text."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+_DAY = r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{4}/[0-9]{1,2}/[0-9]{1,2}"
+_CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+_WHOLE = r"(?:0|[1-9][0-9]{0,14})"  # 15 digits are exact in a double
+_EXPONENT = r"[eE](?:-[0-9]{1,3}|\+?[0-9]{1,2}|\+?[12][0-8][0-9])"
+
+
+@dataclass(frozen=True)
+class Type:
+    """`name` is DuckDB's; `pattern` is what the whole text must look like (syntax common to RE2 and Python)."""
+
+    name: str
+    pattern: str
+
+
+# In the order they are preferred.
+TYPES = (
+    Type("BOOLEAN", r"[tT]rue|[fF]alse|TRUE|FALSE"),
+    Type("BIGINT", r"0|-?[1-9][0-9]{0,18}"),
+    # Parquet has no HUGEINT: DuckDB would write a double and lose digits without a word.
+    Type("DECIMAL(38,0)", r"0|-?[1-9][0-9]{0,37}"),
+    Type(
+        "DOUBLE",
+        rf"-?{_WHOLE}|-?{_WHOLE}(?:{_EXPONENT})|[-+]?{_WHOLE}?\.[0-9]+(?:{_EXPONENT})?|-?{_WHOLE}\.|[nN]a[nN]|-?[iI]nf",
+    ),
+    Type("DATE", _DAY),
+    Type("TIMESTAMP", rf"(?:{_DAY})[T ]{_CLOCK}"),
+    Type("TIMESTAMP WITH TIME ZONE", rf"(?:{_DAY})[T ]{_CLOCK} ?(?:Z|[-+][0-9]{{2}}(?::?[0-9]{{2}})?)"),
+)
+TEXT = Type("VARCHAR", "(?s:.*)")
+EMPTY = Type("VARCHAR", "")  # nothing seen yet: whatever comes later does not fit
+MISFIT = "value does not fit its column"
+
+
+def kind_of(cell: str) -> str | None:
+    """The first type a single cell looks like, None for text and for an empty cell."""
+    return next((kind.name for kind in TYPES if re.fullmatch(f" *(?:{kind.pattern}) *", cell)), None)
+
+
+def identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def detection(columns: Sequence[str], candidates: Sequence[Sequence[Type]]) -> str:
+    """Select list: for each column whether it holds anything, then whether each candidate fits all of it."""
+    parts = []
+    for name, kinds in zip(columns, candidates, strict=True):
+        cell = identifier(name)
+        if not kinds:  # settled, or no text at all
+            parts.append("false")
+            continue
+        parts.append(f"coalesce(bool_or(trim({cell}) <> ''), false)")
+        for kind in kinds:
+            fits = f"{_matches(cell, kind)} AND try_cast({cell} AS {kind.name}) IS NOT NULL"
+            parts.append(f"coalesce(bool_and(({fits}) OR trim({cell}) = ''), true)")
+    return ", ".join(parts)
+
+
+def surviving(answers: Sequence[bool], candidates: Sequence[Sequence[Type]]) -> list[list[Type]]:
+    """What `detection` left of the candidates, nothing for text; a column that held no value keeps all, after EMPTY."""
+    left, position = [], 0
+    for kinds in candidates:
+        filled, fits = answers[position], answers[position + 1 : position + 1 + len(kinds)]
+        if kinds and not filled:
+            left.append([EMPTY, *(kind for kind in kinds if kind != EMPTY)])
+        else:
+            left.append([kind for kind, fit in zip(kinds, fits, strict=True) if fit])
+        position += 1 + len(kinds)
+    return left
+
+
+def chosen(candidates: Iterable[Sequence[Type]]) -> list[Type]:
+    return [kinds[0] if kinds else TEXT for kinds in candidates]
+
+
+def cast(name: str, kind: Type) -> str:
+    """An expression that turns the text of a column into its type, and fails with MISFIT where that loses something."""
+    cell = identifier(name)
+    if kind == TEXT:
+        return cell
+    return (
+        f"CASE WHEN {_matches(cell, kind)} THEN CAST({cell} AS {kind.name}) "
+        f"WHEN {cell} IS NULL OR trim({cell}) = '' THEN NULL ELSE error({literal(MISFIT)}) END"
+    )
+
+
+def _matches(cell: str, kind: Type) -> str:
+    return f"regexp_full_match({cell}, {literal(f' *(?:{kind.pattern}) *')})"

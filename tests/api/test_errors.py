@@ -1,0 +1,89 @@
+"""One problem+json shape for every error of the JSON door; hostile bodies are refused, never a 500."""
+
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+
+HOSTILE = [
+    b"",
+    b"{",
+    b"nul",
+    b"\xff\xfe{}",
+    b"[" * 100_000,
+    b'{"a":' * 990 + b"1" + b"}" * 990,
+    b'{"account":"a\\u0000b","password":"x"}',
+    b'{"account":"\\ud800","password":"x"}',
+    b'{"account":[["\\u0000"]],"password":"x"}',
+    b'{"account":"a","password":NaN}',
+    b'{"account":"a","password":1e999}',
+    b'{"account":' + b"9" * 5000 + b"}",
+    b'{"account":"a","account":"b","password":"x"}',
+    b'{"' + b'\\"' * 60_000,
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_json_is_refused_with_400(client: FlaskClient, body: bytes) -> None:
+    answer = client.post("/api/v1/auth/login", data=body, content_type="application/json")
+    assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"7", b'"x"', b"{}"])
+def test_json_of_another_shape_is_refused_with_422(client: FlaskClient, body: bytes) -> None:
+    answer = client.post("/api/v1/auth/login", data=body, content_type="application/json")
+    assert (answer.status_code, answer.content_type) == (422, "application/problem+json")
+
+
+def test_a_body_too_large_is_refused(client: FlaskClient) -> None:
+    answer = client.post("/api/v1/auth/login", data=b"x" * 300_000, content_type="application/json")
+    assert (answer.status_code, answer.content_type) == (413, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("get", "/api/v1/nothing", 404),
+        ("delete", "/api/v1/auth/login", 405),
+        ("get", "/api/v1/tasks", 401),
+        ("get", "/api/v1/tasks/no-uuid", 404),
+    ],
+)
+def test_problems_have_one_shape(client: FlaskClient, method: str, path: str, status: int) -> None:
+    answer = getattr(client, method)(path)
+    body = answer.get_json()
+    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+    assert {"type", "title", "status", "detail", "instance", "code", "request_id", "errors"} == body.keys()
+    assert body["request_id"] == answer.headers["X-Request-Id"]
+
+
+def test_every_wrong_field_is_named(client: FlaskClient) -> None:
+    answer = client.post("/api/v1/auth/login", json={"account": 7, "extra": 1})
+    assert {error["field"] for error in answer.get_json()["errors"]} == {"account", "password", "extra"}
+
+
+def test_problems_speak_the_callers_language(client: FlaskClient) -> None:
+    answers = [
+        client.get("/api/v1/tasks", headers={"Accept-Language": language}).get_json()["detail"]
+        for language in ("en", "zh-CN,zh;q=0.9")
+    ]
+    assert answers[0].startswith("Send an access token") and "令牌" in answers[1]
+
+
+def test_a_bug_shows_nothing_of_itself(app: APIFlask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("the secret is 42")
+
+    monkeypatch.setattr("portal.services.accounts.authenticate", broken)
+    answer = client.post("/api/v1/auth/login", json={"account": "a", "password": "b"})
+    assert answer.status_code == 500
+    assert "42" not in answer.text
+
+
+def test_the_description_is_valid_openapi(client: FlaskClient) -> None:
+    spec = client.get("/openapi.json").get_json()
+    validate(spec)
+    assert spec["openapi"].startswith("3.1")
+    assert all(path.startswith("/api/v1/") for path in spec["paths"])

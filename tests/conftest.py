@@ -1,0 +1,116 @@
+"""Real servers for every test: PostgreSQL and Valkey started here, or those that DATABASE_URL and REDIS_URL name."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import flask_migrate
+import psycopg2
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from redis import Redis
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from portal.app import create_app
+from portal.config import Settings
+from portal.extensions import db
+from portal.local.servers import throwaway
+
+
+class Urls(NamedTuple):
+    database: str
+    redis: str
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Urls]:
+    """One pair of servers for this process."""
+    given = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
+    if given[0] and given[1]:
+        yield Urls(given[0], given[1])
+        return
+    with throwaway(tmp_path_factory.mktemp("servers")) as started:
+        yield Urls(given[0] or started.postgres.url, given[1] or started.redis.url)
+
+
+@pytest.fixture(scope="session")
+def urls(servers: Urls) -> Iterator[Urls]:
+    """A database and a Redis number of this process's own, so that workers of a parallel run do not meet."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    name = f"test_{worker}_{secrets.token_hex(3)}"
+    url = make_url(servers.database)
+    admin = psycopg2.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{name}"')
+    base = servers.redis.rstrip("/")
+    base = base.rpartition("/")[0] if base.count("/") > 2 else base
+    number = int(worker.removeprefix("gw")) + 1
+    yield Urls(url.set(database=name).render_as_string(hide_password=False), f"{base}/{number}")
+    with admin.cursor() as cursor:
+        cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    admin.close()
+
+
+@pytest.fixture(scope="session")
+def settings(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of local mode, with a captcha that is quick to solve."""
+    return Settings(
+        portal_mode="local",
+        secret_key=secrets.token_urlsafe(40),
+        jwt_secret_key=secrets.token_urlsafe(40),
+        password_key=secrets.token_urlsafe(40),
+        database_url=urls.database,
+        redis_url=urls.redis,
+        instance_path=tmp_path_factory.mktemp("instance"),
+        captcha_cost=100,
+        default_locale="en",
+        sms_per_address_day=10_000,
+        fetch_allow_hosts=[],
+    )
+
+
+@pytest.fixture(scope="session")
+def whole_app(settings: Settings) -> Iterator[APIFlask]:
+    """The application on a migrated database."""
+    app = create_app(settings)
+    app.config["TESTING"] = True
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    with app.app_context():
+        flask_migrate.upgrade(str(Path(app.root_path).parent / "migrations"))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def app(whole_app: APIFlask) -> Iterator[APIFlask]:
+    """The application with empty tables and an empty Redis."""
+    with whole_app.app_context():
+        db.session.execute(text("TRUNCATE users CASCADE"))
+        db.session.commit()
+        whole_app.extensions["redis"].flushdb()
+        (whole_app.extensions["settings"].instance_path / "outbox.jsonl").unlink(missing_ok=True)
+    yield whole_app
+    with whole_app.app_context():
+        db.session.remove()
+
+
+@pytest.fixture
+def client(app: APIFlask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def redis(app: APIFlask) -> Redis:
+    client: Redis = app.extensions["redis"]
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """In place of pytest-flask's: a context left open would be shared by the requests of a test, log-ins included."""

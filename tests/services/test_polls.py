@@ -1,0 +1,139 @@
+"""The poll of a running task costs one Redis round trip and no SQL, from both doors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from apiflask import APIFlask
+from redis.connection import AbstractConnection
+from sqlalchemy import event
+
+from portal.extensions import db
+from portal.services import runs
+from tests.cast import bearer, browser, person, tokens
+
+HTMX = {"HX-Request": "true"}
+
+
+class Counts:
+    sql = 0
+    round_trips = 0
+
+
+@contextmanager
+def counted(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counts]:
+    """Count statements sent to PostgreSQL and packets sent to Redis."""
+    counts = Counts()
+    send = AbstractConnection.send_packed_command
+
+    def sends(self: Any, *args: Any, **kwargs: Any) -> Any:
+        counts.round_trips += 1
+        return send(self, *args, **kwargs)
+
+    def executes(*_: Any) -> None:
+        counts.sql += 1
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", executes)
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", sends)
+    try:
+        yield counts
+    finally:
+        event.remove(engine, "before_cursor_execute", executes)
+        monkeypatch.undo()
+
+
+@pytest.fixture
+def running(app: APIFlask) -> str:
+    """Alice's task, claimed by a worker and at 40 %."""
+    person(app, "alice")
+    headers = bearer(tokens(app, "alice")["access_token"])
+    task = app.test_client().post("/api/v1/tasks", json={"kind": "health_check"}, headers=headers).get_json()
+    with app.app_context():
+        run = runs.claim(UUID(task["uuid"]), "w1")
+        assert run is not None
+        runs.beat(run, 40, {"code": "downloading", "params": {"bytes": 4, "total": 10}})
+        db.session.commit()
+    uuid: str = task["uuid"]
+    return uuid
+
+
+def test_the_pages_poll(app: APIFlask, running: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = browser(app, "alice")
+    path = f"/tasks/{running}/progress"
+    assert client.get(path, headers=HTMX).status_code == 200
+    with counted(app, monkeypatch) as counts:
+        answer = client.get(path, headers=HTMX)
+    assert 'value="40"' in answer.text and 'hx-trigger="every 1s"' in answer.text
+    assert (counts.round_trips, counts.sql) == (1, 0)
+
+
+def test_the_apis_poll(app: APIFlask, running: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, headers = app.test_client(), bearer(tokens(app, "alice")["access_token"])
+    path = f"/api/v1/tasks/{running}"
+    assert client.get(path, headers=headers).status_code == 200
+    with counted(app, monkeypatch) as counts:
+        answer = client.get(path, headers=headers)
+    assert (answer.get_json()["status"], answer.get_json()["progress"]) == ("processing", 40)
+    assert (counts.round_trips, counts.sql) == (1, 0)
+
+
+def test_a_cached_poll_still_refuses_strangers(app: APIFlask, running: str) -> None:
+    person(app, "bob")
+    client, headers = app.test_client(), bearer(tokens(app, "bob")["access_token"])
+    for _ in range(2):
+        assert client.get(f"/api/v1/tasks/{running}", headers=headers).status_code == 404
+        assert browser(app, "bob").get(f"/tasks/{running}/progress", headers=HTMX).status_code == 404
+
+
+def test_a_log_out_stops_the_very_next_poll(app: APIFlask, running: str) -> None:
+    client, headers = app.test_client(), bearer(tokens(app, "alice")["access_token"])
+    path = f"/api/v1/tasks/{running}"
+    assert client.get(path, headers=headers).status_code == 200
+    client.post("/api/v1/auth/logout", headers=headers)
+    assert client.get(path, headers=headers).status_code == 401
+
+
+def test_an_expired_log_in_in_the_middle_of_a_poll_sends_the_browser_to_log_in(app: APIFlask, running: str) -> None:
+    client = browser(app, "alice")
+    path = f"/tasks/{running}/progress"
+    assert client.get(path, headers=HTMX).status_code == 200
+    headers = bearer(tokens(app, "alice")["access_token"])
+    app.test_client().post("/api/v1/auth/logout-all", headers=headers)
+    where = {"HX-Current-URL": f"http://localhost/tasks/{running}"}
+    answer = client.get(path, headers={**HTMX, **where})
+    assert answer.status_code == 401
+    assert answer.headers["HX-Redirect"] == f"/login?next=/tasks/{running}"
+
+
+def test_without_redis_polls_go_to_postgresql(app: APIFlask, running: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, headers = app.test_client(), bearer(tokens(app, "alice")["access_token"])
+    monkeypatch.setitem(app.extensions, "redis", _dead_redis())
+    answer = client.get(f"/api/v1/tasks/{running}", headers=headers)
+    assert answer.get_json()["progress"] == 40
+    client.post("/api/v1/auth/logout", headers=headers)
+    assert client.get(f"/api/v1/tasks/{running}", headers=headers).status_code == 401
+
+
+def test_a_task_that_ended_stops_the_polling(app: APIFlask, running: str) -> None:
+    client = browser(app, "alice")
+    client.get(f"/tasks/{running}/progress", headers=HTMX)
+    with app.app_context():
+        from portal.models import Task
+
+        task = db.session.scalars(db.select(Task)).one()
+        from portal.services.copies import copy_of
+
+        runs.complete(copy_of(task), {"rows": 3})
+        db.session.commit()
+    answer = client.get(f"/tasks/{running}/progress", headers=HTMX)
+    assert "hx-trigger" not in answer.text and 'data-status="completed"' in answer.text
+
+
+def _dead_redis() -> Any:
+    from redis import Redis
+
+    return Redis(port=1, socket_connect_timeout=0.2, decode_responses=True)

@@ -4,6 +4,7 @@ from celery.signals import setup_logging, worker_process_init
 
 from portal.app import create_app
 from portal.extensions import db
+from portal.worker import tasks
 
 app = create_app()
 celery = app.extensions["celery"]
@@ -20,3 +21,6 @@ def own_connections(**_: object) -> None:
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def keep_our_logging(**_: object) -> None:
     """Celery leaves logging to `portal.logs`."""
+
+
+__all__ = ["app", "celery", "tasks"]

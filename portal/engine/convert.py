@@ -51,7 +51,7 @@ def convert(
     stop: Stop,
     report: Report,
 ) -> Converted:
-    """Write `target`; `work` is a folder for this conversion alone. `report` gets the share done, 0 to 1.
+    """Write `target`; `source` may be changed, `work` is a folder for this conversion alone. `report` gets the share done, 0 to 1.
 
     Raises `Stopped`, or `Fault`: `csv_broken_row`, `ndjson_broken_line`, `not_utf8`, `too_many_columns`,
     `rows_too_big`.
@@ -96,6 +96,7 @@ class _Job:
             even.unlink()
 
     def ndjson(self) -> Converted:
+        ndjson_source.blank_mark(self.source)
         for exact in (False, True):
             try:
                 found = ndjson_source.columns_of(self.connection, self.source, self.stop, self._first_half, exact=exact)

@@ -134,12 +134,9 @@ def _json_kind(text: str, said: str | None) -> str | None:
     if start[0] not in "{[":
         return None
     lines = [line for line in start[: 256 * 1024].split("\n") if line.strip()][:50]
-    objects = sum(_is_object(line) for line in lines)
-    if objects or (said == "ndjson" and start[0] == "{"):
-        return "ndjson"
-    if start[0] == "[" and not lines[0].rstrip().endswith(("[", "]", ",", "{", "}")):
-        return None  # a csv whose first cell happens to start with a bracket
-    return "json"
+    if start[0] == "[":  # or a csv whose first cell happens to start with a bracket
+        return "json" if lines[0].rstrip().endswith(("[", "]", ",", "{", "}")) else None
+    return "ndjson" if said == "ndjson" or any(_is_object(line) for line in lines) else "json"
 
 
 def _is_object(line: str) -> bool:

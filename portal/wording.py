@@ -5,18 +5,9 @@ from typing import Any
 
 from flask_babel import gettext, lazy_gettext
 
-_ = lazy_gettext
+from portal.formats import filesize
 
-STATUSES = {
-    "pending": _("waiting"),
-    "queued": _("queued"),
-    "processing": _("running"),
-    "cancelling": _("cancelling"),
-    "completed": _("done"),
-    "failed": _("failed"),
-    "cancelled": _("cancelled"),
-    "expired": _("expired"),
-}
+_ = lazy_gettext
 
 KINDS = {"fetch": _("Fetch"), "health_check": _("Health check")}
 
@@ -70,19 +61,83 @@ SENTENCES = {
     ),
     "started_too_late": _("No worker was free before the task's deadline. Submit it again."),
     "retrying": _("Trying again soon. Last time: %(reason)s"),
+    # what a fetch is doing
+    "connecting": _("Connecting"),
+    "downloading": _("Fetching: %(bytes)s of %(total)s, %(rate)s a second"),
+    "downloading?": _("Fetching: %(bytes)s so far, %(rate)s a second"),
+    "unpacking": _("Unpacking: %(bytes)s"),
+    "converting": _("Reading rows and finding types"),
+    "storing": _("Storing"),
+    # an address that cannot be fetched
+    "url_malformed": _("This is not a web address. It should look like https://example.com/data.csv."),
+    "url_scheme": _("Only http and https addresses can be fetched, not %(scheme)s."),
+    "url_credentials": _("Leave user name and password out of the address."),
+    "url_port": _("Port %(port)s may not be fetched from. Ask your administrator to allow it."),
+    "url_not_allowed": _("This address may not be fetched: it is not on the public internet."),
+    "host_unresolvable": _("There is no server by the name %(host)s. Check the address."),
+    "connection_failed": _("The server could not be reached. Check the address, or try again later."),
+    "connection_closed": _("The server broke off after %(received)s of %(total)s. Try again later."),
+    "connection_closed?": _("The server broke off before the file was whole. Try again later."),
+    "tls_failed": _("The server's certificate cannot be trusted (%(reason)s)."),
+    "bad_answer": _("The server's answer is not HTTP as we know it."),
+    "http_not_found": _("The server has nothing at this address (%(status)s). Check the address."),
+    "http_forbidden": _("The server does not give this to us (%(status)s). Use an address that needs no log-in."),
+    "http_status": _("The server answered with an error (%(status)s)."),
+    "redirect_insecure": _("The server leads from https to http, which we do not follow."),
+    "too_many_redirects": _("The server leads in circles: more than %(limit)s redirects."),
+    "no_answer": _("The server did not answer in time. Try again later."),
+    "too_slow": _("The server stopped sending, or sends too slowly. Try again later."),
+    "too_long": _("The fetch took more than %(seconds)s seconds."),
+    "too_large": _("The file is larger than the limit of %(limit)s."),
+    "bomb": _("The file unpacks to more than %(ratio)s times its size; such a file is not accepted."),
+    # a file that cannot be read
+    "file_empty": _("The file is empty."),
+    "gzip_corrupt": _("The gzip file is damaged or cut off. Fetch it again, or have it made anew."),
+    "not_data": _("This is no data file (%(found)s). Look for the address of the data itself."),
+    "not_data.html": _("This is a web page, not data. Look on it for the address of the data itself."),
+    "format_not_supported": _("Files of this format (%(found)s) are not read yet. Use CSV, TSV or NDJSON."),
+    "not_what_it_says": _("You said %(said)s, but the file is %(found)s. Choose that format, or leave it open."),
+    "not_utf8": _("Line %(line)s is not UTF-8 text. Save the file as UTF-8."),
+    "encoding_not_supported": _("The text is %(found)s. Save the file as UTF-8."),
+    "csv_broken_row": _("The row at line %(line)s cannot be read."),
+    "csv_broken_row.columns": _("The row at line %(line)s has %(found)s values where %(expected)s are expected."),
+    "csv_broken_row.quote": _("The row at line %(line)s has a quotation mark that is never closed."),
+    "csv_broken_row.too_long": _("The row at line %(line)s is too long."),
+    "ndjson_broken_line": _("Line %(line)s is not JSON."),
+    "ndjson_broken_line.not_object": _("Line %(line)s is JSON, but not an object."),
+    "ndjson_broken_line.too_deep": _("Line %(line)s is nested too deeply."),
+    "ndjson_broken_line.too_long": _("Line %(line)s is too long."),
+    "too_many_columns": _("The file has %(columns)s columns, more than the limit of %(limit)s."),
+    "rows_too_big": _("The rows are too large to be read in the memory allowed."),
     # storage
+    "disk_full": _("The disk is full. Your administrator has to make room; then try again."),
     "storage_failed": _("The file could not be kept (%(reason)s). Tell your administrator if it stays."),
     "file_missing": _("The file of this dataset cannot be read right now."),
 }
 
+_SIZES = {"bytes", "total", "rate", "received"}
+
 
 def sentence(said: Mapping[str, Any]) -> str:
-    """The sentence for `{code, params}`."""
+    """The sentence for `{code, params}`; a `reason`, or a param that is missing, may choose a closer one."""
     params = dict(said.get("params") or {})
     if inner := params.pop("error", None):
         params["reason"] = sentence(inner)
-    text = SENTENCES.get(said["code"], SENTENCES["internal"])
-    return gettext(text._args[0], **params) if params else str(text)
+    code = said["code"]
+    if None in params.values():
+        code = f"{code}?"
+    for closer in (params.get("reason"), params.get("found")):
+        if f"{code}.{closer}" in SENTENCES:
+            code = f"{code}.{closer}"
+    text = SENTENCES.get(code, SENTENCES["internal"])
+    if not params:
+        return str(text)
+    return str(gettext(text._args[0], **{name: _readable(code, name, value) for name, value in params.items()}))
+
+
+def _readable(code: str, name: str, value: Any) -> Any:
+    is_size = name in _SIZES or (code, name) == ("too_large", "limit")
+    return filesize(value) if is_size and value is not None else value
 
 
 def status_sentence(status: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po
 
 FILE_LINES, TEST_LINES = 300, 400
@@ -88,27 +88,26 @@ def htmx_2_idioms(root: Path) -> list[str]:
 
 
 def paths_of_one_machine(root: Path) -> list[str]:
-    found = []
-    for name, path in ours(root, *TEXT):
-        # Addresses of a package's source inside a lock or licence file would be its author's; our own locks carry none.
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-            if name != "tests/house_rules.py" and (hit := MACHINE.search(line)):
-                found.append(f"{name}:{number} names {hit.group()}")
-    return found
+    """Paths and hosts that only the place where this was written has; no address of a registry is needed either."""
+    return [
+        f"{name}:{number} names {hit.group()}"
+        for name, path in ours(root, *TEXT)
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        if name != "tests/house_rules.py" and (hit := MACHINE.search(line))
+    ]
 
 
 def _found(root: Path, pattern: re.Pattern[str], folder: str, suffix: str) -> list[str]:
     found = []
     for name, path in ours(root / folder, suffix):
-        text = re.sub(
-            r"\{#.*?#\}",
-            lambda note: "\n" * note.group().count("\n"),
-            path.read_text(encoding="utf-8"),
-            flags=re.DOTALL,
-        )
-        for hit in pattern.finditer(text):
-            found.append(f"{folder}/{name}:{text.count(chr(10), 0, hit.start()) + 1} {hit.group().strip()[:60]}")
+        text = re.sub(r"\{#.*?#\}", _only_line_breaks, path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        lines = [(text.count("\n", 0, hit.start()) + 1, hit.group().strip()[:60]) for hit in pattern.finditer(text)]
+        found += [f"{folder}/{name}:{number} {what}" for number, what in lines]
     return found
+
+
+def _only_line_breaks(note: re.Match[str]) -> str:
+    return "\n" * note.group().count("\n")
 
 
 class _Roots(HTMLParser):
@@ -174,7 +173,7 @@ def untranslated(root: Path) -> list[str]:
     """Texts of the sources that zh lacks or is unsure of, and texts of zh that the sources no longer have."""
     babel = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["babel"]["mappings"]
     methods = [(mapping["pattern"], mapping["method"]) for mapping in babel]
-    keywords = {"_": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None, "pgettext": ((1, "c"), 2)}
+    keywords = {**DEFAULT_KEYWORDS, "lazy_gettext": None}
     wanted = {message for _, _, message, _, _ in extract_from_dir(str(root), methods, keywords=keywords)}
     with (root / "portal" / "translations" / "zh" / "LC_MESSAGES" / "messages.po").open("rb") as file:
         catalog = {message.id: message for message in read_po(file) if message.id}

@@ -12,13 +12,15 @@ from portal.engine.columns import Column, readable
 from portal.engine.csv_dialect import Dialect
 from portal.engine.sniff import Sniffed
 from portal.engine.stop import Stop
-from portal.engine.values import MISFIT, TYPES, Type, cast, chosen, detection, identifier, literal, surviving
+from portal.engine.values import MISFIT, Type, cast, chosen, detection, identifier, literal, surviving
 from portal.errors import Fault
 
 SAMPLE_ROWS = 20_000
+SAMPLE_CELLS = 1_000_000
 GROUP_ROWS = 61_440
 GROUP_CELLS = 600_000
 GROUP_BYTES = 24 * 1024 * 1024
+MANY_COLUMNS = 100  # each thread holds vectors of its own for each of them
 VECTOR = 2048  # DuckDB works in vectors of this many rows
 MEMORY_MB = 160
 THREADS = 2
@@ -51,7 +53,9 @@ def convert(
     stop: Stop,
     report: Report,
 ) -> Converted:
-    """Write `target`; `source` may be changed, `work` is a folder for this conversion alone. `report` gets the share done, 0 to 1.
+    """Write `target`; `source` may be changed, `work` is a folder for this conversion alone.
+
+    `report` gets the share that is done, 0 to 1.
 
     Raises `Stopped`, or `Fault`: `csv_broken_row`, `ndjson_broken_line`, `not_utf8`, `too_many_columns`,
     `rows_too_big`.
@@ -63,7 +67,9 @@ def convert(
     for megabytes, group_rows in attempts:
         files = (source, target)
         try:
-            with database.opened(memory_mb=megabytes, threads=threads, files=files, folder=work) as connection:
+            with database.opened(
+                memory_mb=megabytes, threads=1 if width > MANY_COLUMNS else threads, files=files, folder=work
+            ) as connection:
                 job = _Job(connection, source, target, work, max(VECTOR, group_rows), stop, report)
                 return job.csv(sniffed.dialect) if sniffed.dialect else job.ndjson()
         except duckdb.OutOfMemoryException:
@@ -114,13 +120,14 @@ class _Job:
             raise ndjson_source.unreadable(str(problem)) from problem
 
     def _csv(self, path: Path, dialect: Dialect) -> Converted:
-        columns = [(name, TYPES, "") for name in dialect.names]
+        columns = [(name, types, identifier(name)) for name, types in zip(dialect.names, dialect.types, strict=True)]
         return self._typed(_Plan(csv_source.relation(path, dialect), columns))
 
     def _typed(self, plan: _Plan) -> Converted:
         """Types from the first rows; if a later value does not fit, from all rows."""
         everything = [candidates for _, candidates, _ in plan.columns]
-        likely = self._detect(plan, f"(FROM {plan.relation} LIMIT {SAMPLE_ROWS})", everything)
+        rows = max(VECTOR, min(SAMPLE_ROWS, SAMPLE_CELLS // len(everything)))
+        likely = self._detect(plan, f"(FROM {plan.relation} LIMIT {rows})", everything)
         try:
             return self._copy(plan, likely)
         except _Misfit:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from portal.engine import values
+from portal.engine.values import Type
 from portal.errors import Fault
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 1000
 LONGEST_LINE = 2_000_000  # bytes; DuckDB is told the same
+TYPED_CELLS = 100_000
 DELIMITERS = (",", "\t", ";", "|")
 
 # The default of 128 KiB refuses honest long texts; the limit is one for the process.
@@ -24,12 +26,14 @@ csv.field_size_limit(2 * LONGEST_LINE)
 
 @dataclass(frozen=True)
 class Dialect:
-    """`names` are unique and not empty; `skip` counts the blank lines in front; `quote` is '"' or ''."""
+    """`names` are unique and not empty, `types` what the first rows leave possible for each of them;
+    `skip` counts the blank lines in front; `quote` is '"' or ''."""
 
     delimiter: str
     quote: str
     header: bool
     names: tuple[str, ...]
+    types: tuple[tuple[Type, ...], ...]
     skip: int
 
 
@@ -55,7 +59,9 @@ def guess(text: str) -> Dialect:
     if width > MAX_COLUMNS:
         raise Fault("too_many_columns", columns=width, limit=MAX_COLUMNS)
     cells = rows[0] if header else [""] * width
-    return Dialect(best, quote, header, tuple(unique_names(cells)), skip)
+    body = rows[1 if header else 0 :][: max(20, TYPED_CELLS // width)]
+    types = (values.narrowed(row[position] for row in body if position < len(row)) for position in range(width))
+    return Dialect(best, quote, header, tuple(unique_names(cells)), tuple(types), skip)
 
 
 def unique_names(cells: Iterable[str]) -> list[str]:

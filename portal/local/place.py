@@ -86,6 +86,8 @@ def environment(place: Place, keys: Mapping[str, str], database: str, redis: str
         "SAMPLE_URL": f"http://{sample}/cities.csv",
         "PYTHONUNBUFFERED": "1",
         "C_FORCE_ROOT": "1",
+        # Celery shouts at root; whoever is root here chose it.
+        "PYTHONWARNINGS": "ignore:::celery.platforms",
     }
     fixed = {
         "PORTAL_MODE": "local",
@@ -96,8 +98,5 @@ def environment(place: Place, keys: Mapping[str, str], database: str, redis: str
         "REDIS_URL": redis,
         "FETCH_ALLOW_HOSTS": ",".join(hosts),
     }
-    return {
-        **ours,
-        **{name: value for name, value in given.items() if value or name not in ours},
-        **fixed,
-    }
+    chosen = {name: value for name, value in given.items() if value or name not in ours}
+    return {**ours, **chosen, **fixed}

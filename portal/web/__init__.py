@@ -6,7 +6,7 @@ from flask import Flask, has_request_context, session
 from flask_babel import Babel, format_datetime
 from flask_wtf.csrf import CSRFError
 
-from portal import wording
+from portal import formats, wording
 from portal.errors import BadRequest
 from portal.extensions import login, settings
 from portal.web import (
@@ -16,7 +16,6 @@ from portal.web import (
     dev,
     docs,
     errors,
-    formats,
     guards,
     home,
     locales,

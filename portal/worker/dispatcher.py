@@ -98,9 +98,9 @@ class Dispatcher:
 
 
 def main() -> None:
-    from celery_app import app
+    from celery_app import flask_app
 
-    dispatcher = Dispatcher(app)
+    dispatcher = Dispatcher(flask_app)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, dispatcher.stop)
     logger.info("dispatcher: ready")

@@ -1,7 +1,7 @@
 """A Chromium to test with, on any machine: `python -m tests.browser.chromium` prints its path.
 
-In order: $PORTAL_CHROMIUM, the PATH, Playwright's cache, an earlier unpack in .browser/, the distribution's package (as root), the npm
-package @sparticuz/chromium (Linux x86_64; needs neither root nor system libraries), Playwright's own download.
+In order: $PORTAL_CHROMIUM, the PATH, Playwright's cache, an earlier unpack in .browser/, the distribution's package (if
+root), the npm package @sparticuz/chromium (Linux x86_64; needs neither root nor system libraries), Playwright's own.
 """
 
 import base64

@@ -1,0 +1,60 @@
+"""The whole portal as its users start it: `python -m portal.local`, in a folder of its own."""
+
+import os
+import secrets
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from portal.local.ports import free_port
+
+ROOT = Path(__file__).parent.parent
+
+
+class Stack:
+    """A running portal: where it answers, and where it keeps its things."""
+
+    def __init__(self, url: str, folder: Path, process: "subprocess.Popen[str]") -> None:
+        self.url, self.folder, self.process = url, folder, process
+
+
+@contextmanager
+def stack(folder: Path, **env: str) -> Iterator[Stack]:
+    """Start it, wait until it says that it is ready, stop it as Ctrl-C would."""
+    port = free_port()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+    settings = {"INSTANCE_PATH": str(folder), "PORT": str(port), "CAPTCHA_COST": "100", "SMS_PER_ADDRESS_DAY": "10000"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "portal.local"],
+        cwd=ROOT,
+        env={**inherited, **settings, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        said = []
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            if " is ready: http" in line:
+                break
+        else:
+            raise AssertionError("the portal did not start:\n" + "".join(said))
+        yield Stack(f"http://127.0.0.1:{port}", folder, process)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def new_number() -> str:
+    """A mainland mobile number that no test used before."""
+    return f"+86138{secrets.randbelow(10**8):08}"
+
+
+def answers(url: str) -> bool:
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # ours
+        return bool(answer.status == 200)

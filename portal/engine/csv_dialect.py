@@ -53,7 +53,7 @@ def guess(text: str) -> Dialect:
     quote = '"'
     if best == "\t" and _fit(lines, best, '"')[0] < 1 and _fit(lines, best, "")[0] == 1:
         quote = ""  # tab-separated files know no quoting, so a stray quote is a character like any other
-    rows = _rows(lines, best, quote)
+    rows, _ = _rows(lines, best, quote)
     header = _has_header(rows)
     width = len(rows[0]) if rows else 1
     if width > MAX_COLUMNS:
@@ -81,16 +81,16 @@ def unique_names(cells: Iterable[str]) -> list[str]:
 
 def _fit(lines: list[str], delimiter: str, quote: str) -> tuple[float, int]:
     """The share of rows as wide as the first, and that width; a single column fits worst of all."""
-    rows = _rows(lines, delimiter, quote)
+    rows, readable = _rows(lines, delimiter, quote)
     width = len(rows[0]) if rows else 1
     if width < 2:
         return 0.0, 1
     same = sum(len(row) == width or (len(row) == width + 1 and not row[-1]) for row in rows)
-    return same / len(rows), width
+    return same / (len(rows) + (not readable)), width
 
 
-def _rows(lines: list[str], delimiter: str, quote: str, most: int = 500) -> list[list[str]]:
-    """The first rows that can be read; blank lines are left out."""
+def _rows(lines: list[str], delimiter: str, quote: str, most: int = 500) -> tuple[list[list[str]], bool]:
+    """The first rows without blank lines, up to one whose quotes are broken, and whether there was none."""
     rows: list[list[str]] = []
     try:
         for row in reader(lines, delimiter, quote):
@@ -99,9 +99,8 @@ def _rows(lines: list[str], delimiter: str, quote: str, most: int = 500) -> list
             if len(rows) == most:
                 break
     except csv.Error:
-        if not rows:
-            return [next(csv.reader(lines[:1], delimiter=delimiter))] if lines else []
-    return rows
+        return rows or [next(csv.reader(lines[:1], delimiter=delimiter))], False
+    return rows, True
 
 
 def _has_header(rows: list[list[str]]) -> bool:

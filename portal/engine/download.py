@@ -82,6 +82,8 @@ def _follow(
             connection.request("GET", address.target, headers=_headers(address))
             watch.allow(limits.stall_seconds)
             with connection.getresponse() as response:
+                if watch.expired:  # headers that were cut look like headers that ended
+                    raise _out_of_time(watch, limits, "no_answer")
                 location = response.headers["Location"]
                 if response.status not in REDIRECTS or not location:
                     _check(response, limits)

@@ -21,7 +21,7 @@ from portal.engine.stop import Stop
 from portal.engine.values import MISFIT, TYPES, Type, identifier, literal
 from portal.errors import Fault
 
-LONGEST_LINE = 4 * 1024 * 1024
+LONGEST_LINE = 32_000_000  # bytes; DuckDB reads in buffers of 32 MiB
 EXACT = 2**53  # from here on a double skips whole numbers
 DATES = tuple(kind for kind in TYPES if kind.name.startswith(("DATE", "TIMESTAMP")))
 NUMBERS = tuple(kind for kind in TYPES if kind.name in ("BIGINT", "DECIMAL(38,0)", "DOUBLE"))
@@ -78,10 +78,7 @@ def relation(path: Path, columns: Sequence[Field]) -> str:
 
 def lines_relation(path: Path) -> str:
     """Each line as one JSON value in the column `json`: for files whose objects no table can hold."""
-    return (
-        f"read_json({literal(str(path))}, format = 'newline_delimited', records = false, columns = {{json: 'JSON'}}, "
-        f"maximum_object_size = {LONGEST_LINE})"
-    )
+    return f"read_json({literal(str(path))}, format = 'newline_delimited', records = false, columns = {{json: 'JSON'}})"
 
 
 def find_broken_line(path: Path, stop: Stop) -> None:
@@ -126,7 +123,7 @@ def _wrong_with(line: bytes, number: int) -> str | None:
 def _read(path: Path, options: str) -> str:
     return (
         f"read_json({literal(str(path))}, format = 'newline_delimited', records = true, maximum_depth = -1, "
-        f"map_inference_threshold = -1, maximum_object_size = {LONGEST_LINE}, {options})"
+        f"map_inference_threshold = -1, {options})"
     )
 
 

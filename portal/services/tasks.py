@@ -105,7 +105,7 @@ def list_for(user: User, *, cursor: int | None = None, limit: int = 20) -> Page[
 
 
 def poll(session_id: UUID, uuid: UUID, *, kind: str) -> TaskCopy:
-    """The newest copy of a task for whoever the log-in belongs to: one Redis round trip, no SQL while it is known there.
+    """The newest copy of a task for whoever a log-in belongs to: one Redis round trip, no SQL while known there.
 
     Raises `Unauthorized` when the log-in has ended and `NotFound` for someone else's task.
     """

@@ -25,7 +25,7 @@ def _lock() -> dict[str, Any]:
 
 
 @cache
-def _hash(path: str, changed_ns: int) -> str:
+def _hash(path: str, _changed_ns: int) -> str:
     return hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
 
 

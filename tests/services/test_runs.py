@@ -101,7 +101,7 @@ def test_the_database_refuses_every_other_edge(app: APIFlask, owner: User, start
                 db.session.commit()
                 assert row(task.uuid).status == end
             else:
-                with pytest.raises(IntegrityError, match="may not go from|count claims"):
+                with pytest.raises(IntegrityError, match=r"may not go from|count claims"):
                     force(task, end)
                 db.session.rollback()
                 assert row(task.uuid).status == start

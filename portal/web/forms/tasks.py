@@ -16,7 +16,7 @@ class FetchForm(Form):
     name = StringField(_("Name"))
     format = SelectField(
         _("Format"),
-        choices=[SelectChoice("", _("Find out")), SelectChoice("csv", _("CSV or TSV")), SelectChoice("ndjson", "NDJSON")],
+        choices=[SelectChoice("", _("Find out")), SelectChoice("csv", "CSV, TSV"), SelectChoice("ndjson", "NDJSON")],
         default="",
     )
     nonce = HiddenField()

@@ -1,45 +1,8 @@
-"""The first slice: people, their log-ins, tasks with the rules of their statuses, datasets."""
+"""The first tables: people, their log-ins, tasks, datasets."""
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
-
-RULES = """
-CREATE FUNCTION tasks_rules() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF NEW.status <> OLD.status AND (OLD.status || '>' || NEW.status) <> ALL (ARRAY[
-    'pending>queued', 'pending>processing', 'pending>cancelled', 'pending>expired',
-    'queued>pending', 'queued>processing', 'queued>cancelled', 'queued>expired',
-    'processing>pending', 'processing>completed', 'processing>failed', 'processing>cancelled',
-    'completed>expired'
-  ]) THEN
-    RAISE EXCEPTION 'task % may not go from % to %', OLD.uuid, OLD.status, NEW.status USING ERRCODE = '23514';
-  END IF;
-  IF NEW.status = OLD.status AND OLD.status IN ('completed', 'failed', 'cancelled', 'expired') THEN
-    RAISE EXCEPTION 'task % has ended as %', OLD.uuid, OLD.status USING ERRCODE = '23514';
-  END IF;
-  IF NEW.attempt <> OLD.attempt + (CASE WHEN NEW.status = 'processing' AND OLD.status <> 'processing' THEN 1 ELSE 0 END) THEN
-    RAISE EXCEPTION 'task %: attempts count claims', OLD.uuid USING ERRCODE = '23514';
-  END IF;
-  IF (NEW.uuid, NEW.owner_id, NEW.kind, NEW.params, NEW.created_at) IS DISTINCT FROM
-     (OLD.uuid, OLD.owner_id, OLD.kind, OLD.params, OLD.created_at) THEN
-    RAISE EXCEPTION 'task %: what was submitted does not change', OLD.uuid USING ERRCODE = '23514';
-  END IF;
-  NEW.version := OLD.version + 1;
-  RETURN NEW;
-END $$;
-CREATE TRIGGER tasks_rules BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION tasks_rules();
-
--- Wake the dispatcher when something waits, and when a claim makes room for the next.
-CREATE FUNCTION tasks_waiting() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM pg_notify('tasks_waiting', '');
-  RETURN NULL;
-END $$;
-CREATE TRIGGER tasks_waiting_insert AFTER INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION tasks_waiting();
-CREATE TRIGGER tasks_waiting_update AFTER UPDATE OF status ON tasks FOR EACH ROW
-  WHEN (NEW.status <> OLD.status AND (NEW.status = 'pending' OR OLD.status = 'queued')) EXECUTE FUNCTION tasks_waiting();
-"""
 
 # revision identifiers, used by Alembic.
 revision = "0001"
@@ -271,8 +234,6 @@ def upgrade() -> None:
             unique=False,
         )
 
-    op.execute(RULES)
-
 
 def downgrade() -> None:
     with op.batch_alter_table("datasets", schema=None) as batch_op:
@@ -301,4 +262,3 @@ def downgrade() -> None:
         batch_op.drop_index("uq_users_email")
 
     op.drop_table("users")
-    op.execute("DROP FUNCTION tasks_rules; DROP FUNCTION tasks_waiting;")

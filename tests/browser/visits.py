@@ -1,0 +1,128 @@
+"""Browsers of visitors, watched: whatever a page complains about fails the test, unless the test expects it."""
+
+import gettext
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+
+TRANSLATIONS = Path(__file__).resolve().parents[2] / "portal" / "translations"
+PHONE, DESKTOP = 390, 1280
+SAYS = {
+    "en-US": gettext.NullTranslations().gettext,
+    "zh-CN": gettext.translation("messages", TRANSLATIONS, ["zh"]).gettext,
+}
+
+
+class Visit:
+    """One person's browser, with one tab. `t` says a text of the portal in this person's language."""
+
+    def __init__(self, context: BrowserContext, origin: str, locale: str) -> None:
+        self.context, self.origin, self.locale = context, origin, locale
+        self.t: Callable[[str], str] = SAYS[locale]
+        self.problems: list[str] = []
+        self.expected: list[re.Pattern[str]] = []
+        self.requests: list[str] = []
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.problems.append(f"page error: {error.error}"))
+        context.on("request", self._request)
+        self.page = context.new_page()
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # Chromium reports violations of the content security policy here, too.
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console {message.type}: {message.text} ({message.location['url']})")
+
+    def _request(self, request: Request) -> None:
+        self.requests.append(request.url)
+        if not request.url.startswith((self.origin, "data:", "blob:" + self.origin)):
+            self.problems.append(f"asked another server: {request.url}")
+
+    def expects(self, complaint: str) -> None:
+        """A complaint (a regular expression) that belongs to what the test does."""
+        self.expected.append(re.compile(complaint))
+
+    def complaints(self) -> list[str]:
+        return [text for text in self.problems if not any(known.search(text) for known in self.expected)]
+
+    def button(self, text: str) -> None:
+        self.page.get_by_role("button", name=self.t(text), exact=True).click()
+
+    def link(self, text: str) -> None:
+        self.page.get_by_role("link", name=self.t(text), exact=True).first.click()
+
+    def fill(self, **fields: str) -> None:
+        """Type into the fields of these names."""
+        for name, value in fields.items():
+            self.page.locator(f"[name={name}]:not([type=hidden])").fill(value)
+
+    def log_in(self, account: str, password: str) -> None:
+        self.page.goto("/login")
+        self.fill(account=account, password=password)
+        self.page.locator("main").get_by_role("button", name=self.t("Log in")).click()
+        expect(self.page).to_have_url(re.compile("/tasks/$"))
+
+    def fetch(self, url: str, name: str = "") -> None:
+        """Submit a task; its page is shown then."""
+        self.page.goto("/tasks/")
+        self.fill(url=url, name=name)
+        self.button("Fetch")
+        expect(self.page).to_have_url(re.compile("/tasks/[0-9a-f-]{36}$"))
+
+    def has_status(self, status: str) -> None:
+        expect(self.page.locator("main .badge").first).to_have_attribute("data-status", status, timeout=15_000)
+
+    def progress(self, after: int | None = None) -> int:
+        """What the bar says; with `after`, what it says once it no longer says that."""
+        bar = self.page.locator("main progress")
+        if after is not None:
+            expect(bar).not_to_have_attribute("value", str(after), timeout=10_000)
+        return int(bar.get_attribute("value") or 0)
+
+    def check_page(self, *, without: dict[str, str] | None = None) -> None:
+        """No accessibility rule is broken (`without`: rule ids and why not), and nothing is wider than the window."""
+        rules = {rule: {"enabled": False} for rule in without or {}}
+        found = Axe().run(self.page, options={"rules": rules, "resultTypes": ["violations"]})
+        where = [f"{v['id']}: {v['help']} {[node['target'] for node in v['nodes']]}" for v in found.response["violations"]]
+        assert where == [], f"{self.page.url}: {where}"
+        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{self.page.url} is {wide} px wider than the window"
+
+
+class Visits:
+    """Opens visits, and asks at the end whether all went without a complaint."""
+
+    def __init__(self, browser: Browser, origin: str) -> None:
+        self.browser, self.origin = browser, origin
+        self.opened: list[Visit] = []
+
+    def __call__(
+        self,
+        locale: str = "en-US",
+        *,
+        width: int = DESKTOP,
+        dark: bool = False,
+        scripts: bool = True,
+        state: str | None = None,
+    ) -> Visit:
+        """`state`: the file with the cookies of someone logged in."""
+        context = self.browser.new_context(
+            base_url=self.origin,
+            locale=locale,
+            viewport={"width": width, "height": 800},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+            java_script_enabled=scripts,
+            storage_state=state,
+        )
+        context.set_default_timeout(10_000)
+        visit = Visit(context, self.origin, locale)
+        self.opened.append(visit)
+        return visit
+
+    def close(self) -> None:
+        for visit in self.opened:
+            visit.context.close()
+        assert [text for visit in self.opened for text in visit.complaints()] == []

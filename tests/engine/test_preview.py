@@ -1,0 +1,48 @@
+"""The first rows, as JSON can carry them."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from portal.engine.preview import first_rows
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> Path:
+    path = tmp_path / "it's.parquet"
+    query = """
+        SELECT range AS n, 9007199254740993 + range AS big, 1.10::DECIMAL(10,2) AS money, date '2026-01-02' AS day,
+          timestamp '2026-01-02 10:00:00.5' AS at, timestamptz '2026-01-02 10:00:00+08' AS zoned, time '10:00' AS clock,
+          CASE range WHEN 0 THEN 'nan'::DOUBLE WHEN 1 THEN '-inf'::DOUBLE ELSE 0.1 END AS real,
+          '\\xff\\x00'::BLOB AS bytes, {'a': [1, NULL], 'b': {'c': date '2026-01-01'}} AS nested, NULL::VARCHAR AS none,
+          '{"x": [1, NaN]}'::JSON AS raw, ['1'::JSON] AS raws, '中' AS text, true AS yes
+        FROM range(5)"""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.sql(query).write_parquet(str(path))
+    return path
+
+
+def test_each_kind_of_value(parquet: Path) -> None:
+    rows = first_rows(parquet, 3)
+    assert rows[0] == [
+        0, 9007199254740993, "1.10", "2026-01-02", "2026-01-02T10:00:00.500000", "2026-01-02T02:00:00Z", "10:00:00",
+        None, "/wA=", {"a": [1, None], "b": {"c": "2026-01-01"}}, None, {"x": [1, None]}, [1], "中", True,
+    ]  # fmt: skip
+    assert [row[7] for row in rows] == [None, None, 0.1]
+    json.dumps(rows, allow_nan=False)
+
+
+def test_a_page(parquet: Path) -> None:
+    assert [row[0] for row in first_rows(parquet, 2, offset=3)] == [3, 4]
+    assert first_rows(parquet, 2, offset=9) == []
+
+
+def test_no_parquet(tmp_path: Path) -> None:
+    with pytest.raises(duckdb.Error):
+        first_rows(tmp_path / "absent", 1)
+    (tmp_path / "other").write_text("a,b\n")
+    with pytest.raises(duckdb.Error):
+        first_rows(tmp_path / "other", 1)

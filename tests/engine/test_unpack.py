@@ -1,0 +1,86 @@
+"""Gzip, honest and not."""
+
+import gzip
+import random
+import zlib
+from pathlib import Path
+
+import pytest
+
+from portal.engine.download import Limits
+from portal.engine.stop import Stop
+from portal.engine.unpack import gunzip, is_gzip
+from portal.errors import Fault, Stopped
+
+TEXT = b"".join(b"%d,%d\n" % (number, number * 7919 % 1009) for number in range(100_000))
+PACKED = gzip.compress(TEXT)
+NOISE = random.Random(1).randbytes(600_000)
+LIMITS = Limits(max_bytes=4 * 1024**2, ratio_after=1024**2)
+
+
+def unpack(tmp_path: Path, packed: bytes, limits: Limits = LIMITS, stop: Stop | None = None) -> bytes:
+    source, target = tmp_path / "packed", tmp_path / "plain"
+    source.write_bytes(packed)
+    assert is_gzip(source)
+    shares: list[float] = []
+    size = gunzip(source, target, limits=limits, stop=stop or Stop(), report=lambda share, _: shares.append(share))
+    assert shares == sorted(shares)
+    assert size == target.stat().st_size
+    return target.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("packed", "plain"),
+    [
+        (PACKED, TEXT),
+        (gzip.compress(NOISE), NOISE),
+        (gzip.compress(b""), b""),
+        (gzip.compress(b"a,b\n") + gzip.compress(b"") + gzip.compress(b"1,2\n"), b"a,b\n1,2\n"),
+        (PACKED + PACKED, TEXT + TEXT),
+        (gzip.compress(b"a\n") + b"\0" * 700_000, b"a\n"),
+        (gzip.compress(b"a\n") + b"\0" * 512 + gzip.compress(b"1\n"), b"a\n1\n"),
+    ],
+)
+def test_whole(tmp_path: Path, packed: bytes, plain: bytes) -> None:
+    assert unpack(tmp_path, packed) == plain
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        PACKED[:-1],
+        PACKED[:-9],
+        PACKED[: len(PACKED) // 2],
+        PACKED[:5],
+        PACKED[:2],
+        PACKED + b"garbage",
+        PACKED + PACKED[:20],
+        PACKED[:1000] + b"\xff" + PACKED[1001:],
+        PACKED[:-8] + zlib.crc32(b"x").to_bytes(4, "little") + PACKED[-4:],
+        b"\x1f\x8b\x09" + PACKED[3:],
+    ],
+)
+def test_damaged(tmp_path: Path, packed: bytes) -> None:
+    with pytest.raises(Fault) as caught:
+        unpack(tmp_path, packed)
+    assert (caught.value.code, caught.value.passing) == ("gzip_corrupt", False)
+
+
+def test_a_bomb(tmp_path: Path) -> None:
+    with pytest.raises(Fault) as caught:
+        unpack(tmp_path, gzip.compress(b"\0" * 3_000_000))
+    assert (caught.value.code, caught.value.params) == ("bomb", {"ratio": 200})
+    assert (tmp_path / "plain").stat().st_size < 2 * 1024**2
+
+
+def test_too_much(tmp_path: Path) -> None:
+    with pytest.raises(Fault) as caught:
+        unpack(tmp_path, gzip.compress(NOISE * 8))
+    assert (caught.value.code, caught.value.params) == ("too_large", {"limit": LIMITS.max_bytes})
+
+
+def test_stop(tmp_path: Path) -> None:
+    stop = Stop()
+    stop.set()
+    with pytest.raises(Stopped):
+        unpack(tmp_path, PACKED, stop=stop)

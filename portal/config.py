@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET = 32
-LOCAL_GATEWAYS = {"sms_gateway": "outbox"}
+LOCAL_GATEWAYS = {"sms_gateway": "outbox", "captcha_gateway": "altcha"}
 
 
 def _split(value: Any) -> Any:
@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     default_locale: Literal["zh", "en"] = "zh"
 
     sms_gateway: Literal["", "outbox"] = ""
-    captcha_gateway: Literal["altcha"] = "altcha"
+    captcha_gateway: Literal["", "altcha"] = ""
     captcha_cost: int = Field(5000, ge=100, le=100_000)
 
     sms_per_address_day: int = Field(20, ge=1)
@@ -53,7 +53,6 @@ class Settings(BaseSettings):
     task_window: int = Field(8, ge=1)
     task_lease_seconds: int = Field(60, ge=3)
     task_start_within_hours: int = Field(24, ge=1)
-    task_running_cap: int = Field(20, ge=1)
     dataset_keep_days: int = Field(90, ge=1)
 
     sample_url: str = ""

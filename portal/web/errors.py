@@ -1,13 +1,23 @@
 """Errors as pages, or as a short note for htmx; without the database or the session."""
 
-from http import HTTPStatus
-
-from flask import make_response, render_template
+from flask import g, make_response, render_template
+from flask_babel import lazy_gettext as _
 from werkzeug.wrappers import Response
 
 from portal.errors import PortalError, Unauthorized
 from portal.web import guards, htmx
 from portal.wording import sentence, status_sentence
+
+TITLES = {
+    403: _("Not allowed"),
+    404: _("Page not found"),
+    409: _("Not possible now"),
+    413: _("Too large"),
+    429: _("Too many requests"),
+    500: _("Something went wrong"),
+    503: _("Away for a moment"),
+}
+REFUSED = _("That did not work")
 
 
 def of_portal_error(error: PortalError) -> Response:
@@ -24,7 +34,13 @@ def of_status(status: int, headers: dict[str, str] | None = None) -> Response:
 
 def _answer(status: int, message: str, headers: dict[str, str]) -> Response:
     template = "errors/_partial.html" if htmx.is_htmx() else "errors/page.html"
-    title = HTTPStatus(status).phrase
-    answer = make_response(render_template(template, status=status, title=title, message=message), status)
+    page = render_template(
+        template,
+        status=status,
+        title=TITLES.get(status, REFUSED),
+        message=message,
+        request_id=g.get("request_id") if status >= 500 else None,
+    )
+    answer = make_response(page, status)
     answer.headers.update({**headers, "Vary": htmx.VARY})
     return answer

@@ -2,6 +2,7 @@
 
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -13,7 +14,7 @@ Handler = Callable[[socket.socket, str], object]
 class Site:
     """Answers each path with what it was given: a body, or a function that gets the socket and the request's head."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> None:
         self.requests: list[str] = []
         self.released = threading.Event()
         self._handlers: dict[str, Handler] = {}
@@ -21,17 +22,19 @@ class Site:
 
         class Answer(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                head = site._head(self.request)
-                if head:
-                    site.requests.append(head)
-                    path = head.split(" ", 2)[1]
-                    site._handlers[path](self.request, head)
+                try:
+                    sock = context.wrap_socket(self.request, server_side=True) if context else self.request
+                except OSError:
+                    return  # the client did not like the certificate
+                with sock:
+                    site._answer(sock)
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
             request_queue_size = 64
 
         self._server = Server((host, 0), Answer)
+        self._scheme = "https" if context else "http"
         self.host, self.port = host, int(self._server.server_address[1])
 
     def __enter__(self) -> Self:
@@ -46,7 +49,7 @@ class Site:
         self._server.server_close()
 
     def url(self, path: str) -> str:
-        return f"http://{self.host}:{self.port}{path}"
+        return f"{self._scheme}://{self.host}:{self.port}{path}"
 
     def on(self, path: str, handler: Handler) -> str:
         """Let `handler` answer; returns the address."""
@@ -59,6 +62,12 @@ class Site:
 
     def redirect(self, path: str, to: str, status: str = "302 Found") -> str:
         return self.file(path, b"", status, Location=to)
+
+    def _answer(self, sock: socket.socket) -> None:
+        request = self._head(sock)
+        if request:
+            self.requests.append(request)
+            self._handlers[request.split(" ", 2)[1]](sock, request)
 
     @staticmethod
     def _head(sock: socket.socket) -> str:

@@ -1,5 +1,6 @@
 """CSV and NDJSON to Parquet: exact contents, exact types, exact complaints."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -211,8 +212,6 @@ def test_ndjson_values(load: Load, lines: list[str], kind: str, stored: list[Any
     "line", ['{"a":1,"A":2}', '{"x":{"a":1,"A":2}}', '{"":1}', "{}", '{"a":1,"a_1":2,"A":3}'],
 )  # fmt: skip
 def test_objects_no_table_can_hold_are_kept_whole(load: Load, line: str) -> None:
-    import json
-
     assert load(f"{line}\n{line}\n") == ([("json", "json")], [[json.loads(line)], [json.loads(line)]])
 
 

@@ -1,9 +1,10 @@
 """Sentences for the codes that errors, faults and progress carry, in the reader's language."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from flask_babel import gettext, lazy_gettext
+from flask_babel import lazy_gettext
 
 from portal.formats import filesize
 
@@ -102,13 +103,14 @@ SENTENCES = {
     "csv_broken_row": _("The row at line %(line)s cannot be read."),
     "csv_broken_row.columns": _("The row at line %(line)s has %(found)s values where %(expected)s are expected."),
     "csv_broken_row.quote": _("The row at line %(line)s has a quotation mark that is never closed."),
+    "csv_broken_row.unreadable": _("Near line %(line)s a row cannot be read. Export the CSV again, as UTF-8."),
     "csv_broken_row.too_long": _("The row at line %(line)s is too long."),
     "ndjson_broken_line": _("Line %(line)s is not JSON."),
     "ndjson_broken_line.not_object": _("Line %(line)s is JSON, but not an object."),
     "ndjson_broken_line.too_deep": _("Line %(line)s is nested too deeply."),
     "ndjson_broken_line.too_long": _("Line %(line)s is too long."),
     "too_many_columns": _("The file has %(columns)s columns, more than the limit of %(limit)s."),
-    "rows_too_big": _("The rows are too large to be read in the memory allowed."),
+    "rows_too_big": _("Single rows are too large. Split columns or shorten their texts, then try again."),
     # storage
     "disk_full": _("The disk is full. Your administrator has to make room; then try again."),
     "storage_failed": _("The file could not be kept (%(reason)s). Tell your administrator if it stays."),
@@ -130,9 +132,8 @@ def sentence(said: Mapping[str, Any]) -> str:
         if f"{code}.{closer}" in SENTENCES:
             code = f"{code}.{closer}"
     text = SENTENCES.get(code, SENTENCES["internal"])
-    if not params:
-        return str(text)
-    return str(gettext(text._args[0], **{name: _readable(code, name, value) for name, value in params.items()}))
+    values = {name: _readable(code, name, value) for name, value in params.items()}
+    return str(text) % defaultdict(lambda: "–", values) if params else str(text)
 
 
 def _readable(code: str, name: str, value: Any) -> Any:

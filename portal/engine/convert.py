@@ -58,7 +58,7 @@ def convert(
     `report` gets the share that is done, 0 to 1.
 
     Raises `Stopped`, or `Fault`: `csv_broken_row`, `ndjson_broken_line`, `not_utf8`, `too_many_columns`,
-    `rows_too_big`.
+    `rows_too_big`, `disk_full`.
     """
     width = len(sniffed.dialect.names) if sniffed.dialect else 20
     rows = min(GROUP_ROWS, GROUP_CELLS // width, GROUP_BYTES // sniffed.row_bytes)
@@ -74,6 +74,10 @@ def convert(
                 return job.csv(sniffed.dialect) if sniffed.dialect else job.ndjson()
         except duckdb.OutOfMemoryException:
             continue
+        except duckdb.IOException as problem:
+            if "No space left" in str(problem) or "quota exceeded" in str(problem):
+                raise Fault("disk_full", passing=True) from problem
+            raise
     raise Fault("rows_too_big")
 
 

@@ -9,11 +9,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
 from portal.engine import database
 from portal.engine.columns import children
 from portal.engine.values import literal
+from portal.errors import Fault
 
 MEMORY_MB = 64
 
@@ -22,12 +24,15 @@ def first_rows(path: Path, limit: int, offset: int = 0) -> list[list[Any]]:
     """Up to `limit` rows from `offset` on, in the order of the file.
 
     Dates and times are ISO 8601, decimals text, bytes base64; NaN and the infinities are None, as JSON has none.
-    Raises `duckdb.Error` if the file is missing or is no Parquet.
+    Raises `Fault`, `file_missing`, if the file is not there or is no Parquet.
     """
     query = f"FROM read_parquet({literal(str(path))}) LIMIT {int(limit)} OFFSET {int(offset)}"
-    with database.opened(memory_mb=MEMORY_MB, threads=1, files=[path]) as connection:
-        rows = connection.execute(query).fetchall()
-        kinds = [column[1] for column in connection.description or []]
+    try:
+        with database.opened(memory_mb=MEMORY_MB, threads=1, files=[path]) as connection:
+            rows = connection.execute(query).fetchall()
+            kinds = [column[1] for column in connection.description or []]
+    except duckdb.Error as problem:
+        raise Fault("file_missing") from problem
     return [[_plain(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in rows]
 
 

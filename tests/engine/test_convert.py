@@ -269,6 +269,15 @@ def test_order_is_kept_and_progress_grows(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} <= {"source", "data.parquet", "spill"}
 
 
+def test_a_full_disk_is_worth_another_try(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "data.parquet"
+    source.write_text("a\n" + "".join(f"{number * 7919 % 10007}\n" for number in range(300_000)))
+    target.symlink_to("/dev/full")
+    with pytest.raises(Fault) as caught:
+        convert(source, sniff(source), target, work=tmp_path, stop=Stop(), report=lambda share: None)
+    assert (caught.value.code, caught.value.passing) == ("disk_full", True)
+
+
 def test_stop_breaks_off_a_conversion(tmp_path: Path) -> None:
     source, stop = tmp_path / "source", Stop()
     source.write_text("a,b,c,d\n" + "1,x,2026-01-01,2.5\n" * 2_000_000)

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from portal.engine.preview import first_rows
+from portal.errors import Fault
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ def test_a_page(parquet: Path) -> None:
 
 
 def test_no_parquet(tmp_path: Path) -> None:
-    with pytest.raises(duckdb.Error):
+    with pytest.raises(Fault, match="file_missing"):
         first_rows(tmp_path / "absent", 1)
     (tmp_path / "other").write_text("a,b\n")
-    with pytest.raises(duckdb.Error):
+    with pytest.raises(Fault, match="file_missing"):
         first_rows(tmp_path / "other", 1)

@@ -55,7 +55,7 @@ def running(app: APIFlask) -> str:
     with app.app_context():
         run = runs.claim(UUID(task["uuid"]), "w1")
         assert run is not None
-        runs.beat(run, 40, {"code": "downloading", "params": {"bytes": 4, "total": 10}})
+        runs.beat(run, 40, {"code": "downloading", "params": {"bytes": 4, "total": 10, "rate": 4}})
         db.session.commit()
     uuid: str = task["uuid"]
     return uuid

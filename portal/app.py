@@ -67,6 +67,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
             "connect_args": {"connect_timeout": 5},
         },
         "MAX_CONTENT_LENGTH": BODY_BYTES,
+        "SEND_FILE_MAX_AGE_DEFAULT": 365 * 86400,  # addresses of static files carry a hash or a version
         "SESSION_COOKIE_NAME": "__Host-session" if secure else "session",
         "SESSION_COOKIE_SECURE": secure,
         "SESSION_COOKIE_HTTPONLY": True,

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     fetch_memory_mb: int = Field(160, ge=64)
 
     task_window: int = Field(8, ge=1)
-    task_lease_seconds: int = Field(60, ge=3)
+    task_lease_seconds: int = Field(30, ge=3)
     task_start_within_hours: int = Field(24, ge=1)
     dataset_keep_days: int = Field(90, ge=1)
 

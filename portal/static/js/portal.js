@@ -1,4 +1,4 @@
-// Small things on top of pages that work without them: toasts, resend countdowns, menus that close.
+// Small things on top of pages that work without them: toasts, resend countdowns, local times, menus that close.
 (() => {
   const toasts = document.getElementById("toasts");
   let leaving = false;
@@ -70,9 +70,21 @@
     tick();
   }
 
-  const enhance = (root) => root.querySelectorAll("button[data-countdown]").forEach(countDown);
-  document.addEventListener("htmx:after:swap", () => enhance(document));
-  enhance(document);
+  const styles = { short: { dateStyle: "short", timeStyle: "short" }, medium: { dateStyle: "medium", timeStyle: "medium" } };
+
+  /** The server writes UTC; the reader's clock says where the reader is. */
+  function localise(time) {
+    const format = new Intl.DateTimeFormat(document.documentElement.lang, styles[time.dataset.format]);
+    const text = format.format(new Date(time.dateTime));
+    if (time.textContent !== text) time.textContent = text;
+  }
+
+  function enhance() {
+    document.querySelectorAll("button[data-countdown]").forEach(countDown);
+    document.querySelectorAll("time[data-format]").forEach(localise);
+  }
+  document.addEventListener("htmx:after:swap", enhance);
+  enhance();
 
   // An open menu closes on Escape and on a click elsewhere.
   const closeMenus = (except) => document.querySelectorAll("details.menu[open]").forEach((menu) => {

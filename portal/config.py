@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from portal.limits import BODY_BYTES, BROWSER_SESSION_SECONDS
+
 MIN_SECRET = 32
 LOCAL_GATEWAYS = {"sms_gateway": "outbox", "captcha_gateway": "altcha"}
 
@@ -126,3 +128,37 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """Settings from the environment; raises pydantic's ValidationError that names each wrong one."""
     return Settings()
+
+
+def for_flask(settings: Settings) -> dict[str, object]:
+    """The same as Flask and its extensions name them."""
+    secure = not settings.is_local
+    return {
+        "SECRET_KEY": settings.secret_key.get_secret_value(),
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_pre_ping": True,
+            "connect_args": {"connect_timeout": 5},
+        },
+        "MAX_CONTENT_LENGTH": BODY_BYTES,
+        "SEND_FILE_MAX_AGE_DEFAULT": 365 * 86400,  # addresses of static files carry a hash or a version
+        "SESSION_COOKIE_NAME": "__Host-session" if secure else "session",
+        "SESSION_COOKIE_SECURE": secure,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "PERMANENT_SESSION_LIFETIME": BROWSER_SESSION_SECONDS,
+        "WTF_CSRF_TIME_LIMIT": None,  # as long as the session: a form left open overnight still works
+        "BABEL_DEFAULT_LOCALE": "en",
+        "BABEL_TRANSLATION_DIRECTORIES": "translations",
+        "JWT_SECRET_KEY": settings.jwt_secret_key.get_secret_value(),
+        "JWT_ALGORITHM": "HS256",
+        "JWT_DECODE_ALGORITHMS": ["HS256"],
+        "JWT_ENCODE_ISSUER": "data-station",
+        "JWT_DECODE_ISSUER": "data-station",
+        "JWT_ENCODE_AUDIENCE": "data-station-api",
+        "JWT_DECODE_AUDIENCE": "data-station-api",
+        "JWT_TOKEN_LOCATION": ["headers"],
+        "OPENAPI_VERSION": "3.1.0",
+        "VALIDATION_ERROR_STATUS_CODE": 422,
+        "TRUSTED_HOSTS": settings.allowed_hosts or None,
+    }

@@ -92,6 +92,12 @@ def member(program: APIRequestContext, outbox: Outbox) -> Member:
     return join(program, outbox, "alice")
 
 
+@pytest.fixture
+def other_member(program: APIRequestContext, outbox: Outbox) -> Member:
+    """Someone whose log-ins a test may end."""
+    return join(program, outbox, f"bob-{new_number()[-8:]}")
+
+
 @pytest.fixture(scope="session")
 def logged_in(browser: Browser, portal: Stack, member: Member, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The cookies of alice's browser, as a file."""

@@ -106,6 +106,7 @@ class Visits:
         dark: bool = False,
         scripts: bool = True,
         state: str | None = None,
+        zone: str = "UTC",
     ) -> Visit:
         """`state`: the file with the cookies of someone logged in."""
         context = self.browser.new_context(
@@ -116,6 +117,7 @@ class Visits:
             reduced_motion="reduce",
             java_script_enabled=scripts,
             storage_state=state,
+            timezone_id=zone,
         )
         context.set_default_timeout(10_000)
         visit = Visit(context, self.origin, locale)

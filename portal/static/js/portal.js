@@ -70,7 +70,7 @@
     tick();
   }
 
-  const styles = { short: { dateStyle: "short", timeStyle: "short" }, medium: { dateStyle: "medium", timeStyle: "medium" } };
+  const styles = { short: { dateStyle: "medium", timeStyle: "short" }, medium: { dateStyle: "medium", timeStyle: "medium" } };
 
   /** The server writes UTC; the reader's clock says where the reader is. */
   function localise(time) {

@@ -1,0 +1,70 @@
+"""What goes wrong is said where it is seen, with what to do about it."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.data_server import DataServer
+from tests.browser.visits import Visits
+
+WEB_PAGE = b"<!doctype html><html><head><title>Data</title></head><body><p>Download here</p></body></html>"
+
+
+def test_a_broken_row_is_named_and_the_fetch_can_be_repeated(
+    visits: Visits, data: DataServer, logged_in: str
+) -> None:
+    visit = visits(state=logged_in)
+    visit.fetch(data.add("/broken.csv", b"a,b,c\n1,2,3\n4,5,6,7\n"), "Broken")
+    visit.has_status("failed")
+    expect(visit.page.locator(".notice-error")).to_contain_text("line 3")
+    visit.check_page()
+    first = visit.page.url
+    data.add("/broken.csv", b"a,b,c\n1,2,3\n4,5,6\n")
+    visit.button("Fetch again")
+    expect(visit.page).not_to_have_url(first)
+    visit.has_status("completed")
+    expect(visit.page.locator("h1")).to_have_text("Broken")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "said"),
+    [
+        ("/missing.csv", None, "The server has nothing at this address (404). Check the address."),
+        (
+            "/page.html",
+            WEB_PAGE,
+            "This is a web page, not data. Look on it for the address of the data itself.",
+        ),
+        ("/empty.csv", b"", "The file is empty."),
+    ],
+)
+def test_a_wrong_address_is_explained(
+    path: str, content: bytes | None, said: str, visits: Visits, data: DataServer, logged_in: str
+) -> None:
+    visit = visits(state=logged_in)
+    visit.fetch(data.missing(path) if content is None else data.add(path, content, "text/html"))
+    visit.has_status("failed")
+    expect(visit.page.locator(".notice-error")).to_contain_text(said.partition(".")[0])
+
+
+def test_an_address_that_is_not_allowed_is_told_beside_the_field(visits: Visits, logged_in: str) -> None:
+    visit = visits(state=logged_in)
+    visit.page.goto("/tasks/")
+    visit.fill(url="http://192.168.0.1/data.csv")
+    visit.expects(r"status of 422 .*/tasks/")
+    visit.button("Fetch")
+    field = visit.page.get_by_label("Address of the data")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_value("http://192.168.0.1/data.csv")
+    expect(visit.page.locator(".field-error")).to_contain_text("This address may not be fetched")
+    visit.check_page()
+
+
+def test_a_wrong_password_says_neither_which_nor_whether(visits: Visits) -> None:
+    visit = visits()
+    visit.page.goto("/login")
+    visit.expects(r"status of 401 .*/login")
+    visit.fill(account="nobody", password="not the password")
+    visit.page.locator("main").get_by_role("button", name="Log in").click()
+    expect(visit.page.get_by_role("alert")).to_have_text("Account or password is wrong.")
+    expect(visit.page.locator("[name=account]")).to_have_value("nobody")
+    visit.check_page()

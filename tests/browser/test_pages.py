@@ -1,0 +1,76 @@
+"""Every page in both languages, light and dark, on a phone and on a desk: readable, within its width, quiet."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.data_server import DataServer
+from tests.browser.visits import DESKTOP, PHONE, Visits
+
+WIDE = "\n".join([",".join(f"column_{n}" for n in range(40)), ",".join("a longer value" for _ in range(40)), ""])
+
+# Findings inside the vendored viewers, which we do not write.
+SWAGGER: dict[str, str] = {}
+REDOC: dict[str, str] = {}
+
+
+@pytest.mark.parametrize(
+    ("locale", "width", "dark"), [("zh-CN", DESKTOP, True), ("en-US", PHONE, True), ("en-US", PHONE, False)]
+)
+def test_pages_for_strangers(locale: str, width: int, dark: bool, visits: Visits) -> None:
+    visit = visits(locale, width=width, dark=dark)
+    visit.expects("status of 404 .*/nothing-here")
+    for address in ("/", "/login", "/register", "/dev/outbox", "/nothing-here"):
+        visit.page.goto(address)
+        visit.check_page()
+    expect(visit.page.locator("h1")).to_have_text(visit.t("Page not found"))
+
+
+def test_pages_for_members_in_the_dark(visits: Visits, data: DataServer, logged_in: str) -> None:
+    visit = visits(width=PHONE, dark=True, state=logged_in)
+    visit.fetch(data.add("/" + "long-name-" * 15 + ".csv", WIDE.encode()))
+    visit.has_status("completed")
+    visit.check_page()
+    visit.link("Look at the data")
+    visit.check_page()
+    visit.fetch(data.missing("/gone.csv"))
+    visit.has_status("failed")
+    visit.check_page()
+    slow = data.add_paced("/in-the-dark.csv")
+    visit.fetch(slow.url)
+    visit.has_status("processing")
+    for address in (visit.page.url, "/tasks/", "/datasets/", "/sessions/"):
+        visit.page.goto(address)
+        visit.check_page()
+    slow.finish()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(("address", "ready", "without"), [("/docs", ".opblock", SWAGGER), ("/redoc", "h1", REDOC)])
+def test_the_api_pages(address: str, ready: str, without: dict[str, str], dark: bool, visits: Visits) -> None:
+    visit = visits(dark=dark)
+    visit.page.goto(address)
+    expect(visit.page.locator(ready).first).to_be_visible(timeout=15_000)
+    visit.check_page(without=without)
+
+
+def test_the_language_changes_where_one_is_and_stays(visits: Visits) -> None:
+    visit = visits()
+    visit.page.goto("/login?next=/datasets/")
+    visit.button("中文")
+    expect(visit.page).to_have_url(re.compile(r"/login\?next=/datasets/$"))
+    expect(visit.page.locator("html")).to_have_attribute("lang", "zh-CN")
+    expect(visit.page.locator("h1")).to_have_text("登录")
+    visit.page.goto("/")
+    expect(visit.page.locator("html")).to_have_attribute("lang", "zh-CN")
+    visit.button("English")
+    expect(visit.page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_times_are_the_readers_own(visits: Visits, logged_in: str) -> None:
+    visit = visits(state=logged_in, zone="Asia/Shanghai")
+    visit.page.goto("/sessions/")
+    time = visit.page.locator("time").first
+    shown = time.evaluate("e => new Date(e.textContent + ' GMT+0800') - new Date(e.dateTime)")
+    assert abs(shown) < 60_000, time.inner_text()

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -24,7 +25,7 @@ Listed = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 class Settings(BaseSettings):
     """Every setting of the portal; the name in the environment is the upper-case field name."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     portal_mode: Literal["local", "production"] = "production"
     secret_key: SecretStr
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(0, ge=0, le=5)
     allowed_hosts: Listed = []
     default_locale: Literal["zh", "en"] = "zh"
+    time_zone: str = "Asia/Shanghai"
 
     sms_gateway: Literal["", "outbox"] = ""
     captcha_gateway: Literal["", "altcha"] = ""
@@ -65,6 +67,13 @@ class Settings(BaseSettings):
         text = value.get_secret_value()
         if len(text) < MIN_SECRET or len(set(text)) < 10:
             raise ValueError(f"must be random and at least {MIN_SECRET} characters long")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("must be a zone's name, such as Asia/Shanghai")
         return value
 
     @field_validator("database_url")
@@ -149,6 +158,7 @@ def for_flask(settings: Settings) -> dict[str, object]:
         "PERMANENT_SESSION_LIFETIME": BROWSER_SESSION_SECONDS,
         "WTF_CSRF_TIME_LIMIT": None,  # as long as the session: a form left open overnight still works
         "BABEL_DEFAULT_LOCALE": "en",
+        "BABEL_DEFAULT_TIMEZONE": settings.time_zone,
         "BABEL_TRANSLATION_DIRECTORIES": "translations",
         "JWT_SECRET_KEY": settings.jwt_secret_key.get_secret_value(),
         "JWT_ALGORITHM": "HS256",

@@ -1,6 +1,5 @@
 """What goes wrong is said where it is seen, with what to do about it."""
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.data_server import DataServer
@@ -9,9 +8,7 @@ from tests.browser.visits import Visits
 WEB_PAGE = b"<!doctype html><html><head><title>Data</title></head><body><p>Download here</p></body></html>"
 
 
-def test_a_broken_row_is_named_and_the_fetch_can_be_repeated(
-    visits: Visits, data: DataServer, logged_in: str
-) -> None:
+def test_a_broken_row_is_named_and_the_fetch_can_be_repeated(visits: Visits, data: DataServer, logged_in: str) -> None:
     visit = visits(state=logged_in)
     visit.fetch(data.add("/broken.csv", b"a,b,c\n1,2,3\n4,5,6,7\n"), "Broken")
     visit.has_status("failed")
@@ -25,25 +22,24 @@ def test_a_broken_row_is_named_and_the_fetch_can_be_repeated(
     expect(visit.page.locator("h1")).to_have_text("Broken")
 
 
-@pytest.mark.parametrize(
-    ("path", "content", "said"),
-    [
-        ("/missing.csv", None, "The server has nothing at this address (404). Check the address."),
-        (
-            "/page.html",
-            WEB_PAGE,
-            "This is a web page, not data. Look on it for the address of the data itself.",
-        ),
-        ("/empty.csv", b"", "The file is empty."),
-    ],
-)
-def test_a_wrong_address_is_explained(
-    path: str, content: bytes | None, said: str, visits: Visits, data: DataServer, logged_in: str
-) -> None:
+def test_a_wrong_address_is_explained(visits: Visits, data: DataServer, logged_in: str) -> None:
     visit = visits(state=logged_in)
-    visit.fetch(data.missing(path) if content is None else data.add(path, content, "text/html"))
-    visit.has_status("failed")
-    expect(visit.page.locator(".notice-error")).to_contain_text(said.partition(".")[0])
+    cases = {
+        data.missing("/missing.csv"): "The server has nothing at this address (404). Check the address.",
+        data.add("/page.html", WEB_PAGE, "text/html"): "This is a web page, not data.",
+        data.add("/empty.csv", b""): "The file is empty.",
+    }
+    tasks = []
+    for url in cases:
+        visit.fetch(url)
+        tasks.append(visit.page.url)
+    for task, said in zip(tasks, cases.values(), strict=True):
+        visit.page.goto(task)
+        visit.has_status("failed")
+        expect(visit.page.locator(".notice-error")).to_contain_text(said)
+    visit.page.goto("/tasks/")
+    for said in cases.values():
+        expect(visit.page.locator(".task-row").get_by_text(said).first).to_be_visible()
 
 
 def test_an_address_that_is_not_allowed_is_told_beside_the_field(visits: Visits, logged_in: str) -> None:

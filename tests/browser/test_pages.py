@@ -1,4 +1,4 @@
-"""Every page in both languages, light and dark, on a phone and on a desk: readable, within its width, quiet."""
+"""Pages that the journey does not show, and the dark look: readable, within the window, quiet; language and time."""
 
 import re
 
@@ -10,16 +10,19 @@ from tests.browser.visits import DESKTOP, PHONE, Visits
 
 WIDE = "\n".join([",".join(f"column_{n}" for n in range(40)), ",".join("a longer value" for _ in range(40)), ""])
 
-# Findings inside the vendored viewers, which we do not write.
-SWAGGER: dict[str, str] = {}
-REDOC: dict[str, str] = {}
+# Rules that the vendored viewers break inside their own parts of the page, which we do not write.
+SWAGGER = {
+    "heading-order": "Swagger UI goes from h2 to its tags' h3 by way of nothing",
+    "nested-interactive": "the bar of each operation is a button that holds a button",
+    "region": "title and server list stand outside of Swagger UI's own <main>",
+    "select-name": "Swagger UI labels its list of servers by an element, not by a label",
+}
+REDOC = {"heading-order": "ReDoc's operations go from h2 to h5"}
 
 
-@pytest.mark.parametrize(
-    ("locale", "width", "dark"), [("zh-CN", DESKTOP, True), ("en-US", PHONE, True), ("en-US", PHONE, False)]
-)
-def test_pages_for_strangers(locale: str, width: int, dark: bool, visits: Visits) -> None:
-    visit = visits(locale, width=width, dark=dark)
+@pytest.mark.parametrize(("locale", "width"), [("zh-CN", DESKTOP), ("en-US", PHONE)])
+def test_pages_for_strangers_in_the_dark(locale: str, width: int, visits: Visits) -> None:
+    visit = visits(locale, width=width, dark=True)
     visit.expects("status of 404 .*/nothing-here")
     for address in ("/", "/login", "/register", "/dev/outbox", "/nothing-here"):
         visit.page.goto(address)
@@ -35,20 +38,21 @@ def test_pages_for_members_in_the_dark(visits: Visits, data: DataServer, logged_
     visit.link("Look at the data")
     visit.check_page()
     visit.fetch(data.missing("/gone.csv"))
-    visit.has_status("failed")
-    visit.check_page()
+    gone = visit.page.url
     slow = data.add_paced("/in-the-dark.csv")
     visit.fetch(slow.url)
     visit.has_status("processing")
-    for address in (visit.page.url, "/tasks/", "/datasets/", "/sessions/"):
+    for address in (visit.page.url, gone, "/tasks/", "/datasets/", "/sessions/"):
         visit.page.goto(address)
         visit.check_page()
     slow.finish()
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize(("address", "ready", "without"), [("/docs", ".opblock", SWAGGER), ("/redoc", "h1", REDOC)])
-def test_the_api_pages(address: str, ready: str, without: dict[str, str], dark: bool, visits: Visits) -> None:
+@pytest.mark.parametrize(
+    ("address", "dark", "ready", "without"),
+    [("/docs", False, ".opblock", SWAGGER), ("/docs", True, ".opblock", SWAGGER), ("/redoc", False, "h1", REDOC)],
+)
+def test_the_api_pages(address: str, dark: bool, ready: str, without: dict[str, str], visits: Visits) -> None:
     visit = visits(dark=dark)
     visit.page.goto(address)
     expect(visit.page.locator(ready).first).to_be_visible(timeout=15_000)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request, expect
 
 TRANSLATIONS = Path(__file__).resolve().parents[2] / "portal" / "translations"
 PHONE, DESKTOP = 390, 1280
@@ -85,8 +85,10 @@ class Visit:
         """No accessibility rule is broken (`without`: rule ids and why not), and nothing is wider than the window."""
         rules = {rule: {"enabled": False} for rule in without or {}}
         found = Axe().run(self.page, options={"rules": rules, "resultTypes": ["violations"]})
-        where = [f"{v['id']}: {v['help']} {[node['target'] for node in v['nodes']]}" for v in found.response["violations"]]
-        assert where == [], f"{self.page.url}: {where}"
+        broken = [
+            f"{rule['id']}: {[node['target'] for node in rule['nodes']]}" for rule in found.response["violations"]
+        ]
+        assert broken == [], "\n".join([self.page.url, *broken])
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{self.page.url} is {wide} px wider than the window"
 

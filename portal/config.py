@@ -169,6 +169,7 @@ def for_flask(settings: Settings) -> dict[str, object]:
         "JWT_DECODE_AUDIENCE": "data-station-api",
         "JWT_TOKEN_LOCATION": ["headers"],
         "OPENAPI_VERSION": "3.1.0",
+        "AUTO_OPERATION_ID": True,
         "VALIDATION_ERROR_STATUS_CODE": 422,
         "TRUSTED_HOSTS": settings.allowed_hosts or None,
     }

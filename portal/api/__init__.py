@@ -2,8 +2,7 @@
 
 from apiflask import APIFlask
 
-from portal.api import accounts, datasets, errors, health, sessions, tasks
-from portal.api.schemas import Problem
+from portal.api import accounts, datasets, description, errors, health, sessions, tasks
 from portal.extensions import csrf
 
 BLUEPRINTS = (accounts.bp, sessions.bp, tasks.bp, datasets.bp, health.bp)
@@ -12,10 +11,11 @@ BLUEPRINTS = (accounts.bp, sessions.bp, tasks.bp, datasets.bp, health.bp)
 def init_app(app: APIFlask) -> None:
     """Register the blueprints. They take tokens only, never cookies, so CSRF does not reach them."""
     app.error_processor(errors.of_validation)
+    app.spec_processor(description.complete)
     app.security_schemes = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     for blueprint in BLUEPRINTS:
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)
 
 
-__all__ = ["Problem", "errors", "init_app"]
+__all__ = ["errors", "init_app"]

@@ -34,7 +34,7 @@ def index(query: PageQuery) -> Any:
 
 @bp.get("/<uuid:uuid>")
 @guards.bearer_required
-@bp.doc(security="bearer", responses=[404])
+@bp.doc(security="bearer")
 @bp.output(DatasetAnswer)
 def show(uuid: UUID) -> Any:
     """One dataset: where it came from, how large it is, its columns."""
@@ -43,7 +43,7 @@ def show(uuid: UUID) -> Any:
 
 @bp.get("/<uuid:uuid>/rows")
 @guards.bearer_required
-@bp.doc(security="bearer", responses=[404])
+@bp.doc(security="bearer")
 @bp.input(RowsQuery, location="query", arg_name="query")
 @bp.output(RowsAnswer)
 def rows(uuid: UUID, query: RowsQuery) -> Any:

@@ -34,7 +34,7 @@ def index() -> Any:
 
 @bp.delete("/sessions/<uuid:session_id>")
 @guards.bearer_required
-@bp.doc(security="bearer", responses=[404])
+@bp.doc(security="bearer")
 @bp.output({}, status_code=204)
 def end(session_id: UUID) -> Any:
     """End one log-in: its cookie or tokens are refused from the next call on."""

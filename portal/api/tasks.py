@@ -51,7 +51,7 @@ def index(query: PageQuery) -> Any:
 
 @bp.get("/<uuid:uuid>")
 @guards.bearer_polls
-@bp.doc(security="bearer", responses=[404])
+@bp.doc(security="bearer")
 @bp.output(TaskAnswer)
 def show(uuid: UUID) -> Any:
     """One task; send its `ETag` as `If-None-Match` to be told 304 while nothing has changed."""
@@ -64,7 +64,7 @@ def show(uuid: UUID) -> Any:
 
 @bp.post("/<uuid:uuid>/cancel")
 @guards.bearer_required
-@bp.doc(security="bearer", responses=[404, 409])
+@bp.doc(security="bearer")
 @bp.output(TaskAnswer, status_code=202)
 def cancel(uuid: UUID) -> Any:
     """Cancel: at once while it waits; a running task says `cancelling` until its work has stopped."""

@@ -87,3 +87,16 @@ def test_the_description_is_valid_openapi(client: FlaskClient) -> None:
     validate(spec)
     assert spec["openapi"].startswith("3.1")
     assert all(path.startswith("/api/v1/") for path in spec["paths"])
+
+
+def test_the_description_names_errors_and_operations(client: FlaskClient) -> None:
+    paths = client.get("/openapi.json").get_json()["paths"]
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+    for operation in operations:
+        for status, response in operation["responses"].items():
+            if status[0] in "45":
+                assert list(response["content"]) == ["application/problem+json"]
+    assert {"400", "401", "413", "422"} <= paths["/api/v1/tasks"]["post"]["responses"].keys()
+    assert {"401", "404", "409"} <= paths["/api/v1/tasks/{uuid}/cancel"]["post"]["responses"].keys()

@@ -1,0 +1,80 @@
+"""What /openapi.json says beyond what the views' schemas say: errors, headers, names of operations."""
+
+from typing import Any
+
+from portal.api.schemas import Problem
+
+_TEXT = """Turn data addresses into data. Log in for a token, submit a task, watch it, read its dataset.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists answer `items` and `next_cursor`."""
+
+_ERRORS = {
+    "400": "The body is no JSON that can be read, or the captcha was not accepted",
+    "401": "No token, or one that is not good any more",
+    "404": "There is no such thing, or it is someone else's",
+    "409": "Not possible as things stand",
+    "413": "The body is too large",
+    "422": "A field is wrong; `errors` names it",
+    "429": "A limit was met; `Retry-After` says for how many seconds",
+    "503": "Something the portal depends on is away; `Retry-After` says when to try again",
+    "default": "Any other error",
+}
+_HEADERS = {
+    ("post", "/api/v1/tasks"): ("Idempotency-Key", "The same key again answers the same task", {"maxLength": 60}),
+    ("get", "/api/v1/tasks/{uuid}"): ("If-None-Match", "The ETag last seen", {}),
+}
+_MORE = {
+    ("post", "/api/v1/tasks/{uuid}/cancel"): ("409",),
+    ("post", "/api/v1/auth/register"): ("409",),
+    ("post", "/api/v1/auth/sms-code"): ("429",),
+    ("post", "/api/v1/auth/login"): ("401",),
+    ("post", "/api/v1/auth/refresh"): ("401",),
+}
+
+
+def complete(spec: dict[Any, Any] | str) -> dict[Any, Any] | str:
+    """The description APIFlask made, with what it cannot know; YAML, which we do not serve, stays as it is."""
+    if isinstance(spec, str):
+        return spec
+    spec["info"]["description"] = _TEXT
+    spec["servers"] = [{"url": "/"}]
+    schemas = spec["components"]["schemas"]
+    for unused in ("ValidationError", "HTTPError"):
+        schemas.pop(unused, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs"))
+    schemas["Problem"] = problem
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
+            _complete(method, path, operation)
+    return spec
+
+
+def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    for status in [status for status in responses if status[0] in "45"]:
+        del responses[status]
+    for status in _statuses(method, path, operation):
+        content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        responses[status] = {"description": _ERRORS[status], "content": content}
+    if (method, path) in _HEADERS:
+        name, text, limits = _HEADERS[method, path]
+        schema = {"type": "string", **limits}
+        header = {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
+        operation.setdefault("parameters", []).append(header)
+    if (method, path) == ("get", "/api/v1/tasks/{uuid}"):
+        responses["304"] = {"description": "Nothing has changed since"}
+        responses["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
+
+
+def _statuses(method: str, path: str, operation: dict[str, Any]) -> list[str]:
+    statuses = {"503", "default", *_MORE.get((method, path), ())}
+    if "requestBody" in operation:
+        statuses |= {"400", "413", "422"}
+    if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+        statuses.add("422")
+    if operation.get("security"):
+        statuses.add("401")
+    if "{" in path:
+        statuses.add("404")
+    return sorted(statuses)

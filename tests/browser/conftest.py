@@ -16,6 +16,7 @@ from tests.stack import Stack, new_number, stack
 PASSWORD = "correct horse battery staple"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the mark in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process of a parallel run: the portal is started once."""
     for item in items:

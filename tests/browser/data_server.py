@@ -25,6 +25,10 @@ class Paced:
     asked_for: threading.Event = field(default_factory=threading.Event)
     _turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
 
+    def is_asked_for(self) -> bool:
+        """Wait until someone fetches it."""
+        return self.asked_for.wait(PATIENCE)
+
     def go_on(self, pieces: int = 1) -> None:
         self._turns.release(pieces)
 

@@ -27,7 +27,7 @@ def test_the_whole_way(locale: str, width: int, visits: Visits, data: DataServer
     visit.fetch(slow.url, "日报")
     visit.has_status("processing")
     visit.check_page()
-    see_the_bar_move(visit, slow)
+    visit.see_the_bar_move(slow)
     slow.finish()
     visit.has_status("completed")
     see_the_rows(visit, slow)
@@ -81,12 +81,6 @@ def sign_up(visit: Visit, outbox: Outbox, username: str) -> None:
     visit.fill(sms_code=outbox.code_for(number), password=PASSWORD)
     visit.button("Create account")
     expect(page).to_have_url(re.compile("/tasks/$"))
-
-
-def see_the_bar_move(visit: Visit, slow: Paced) -> None:
-    seen = visit.progress()
-    slow.go_on()
-    assert visit.progress(after=seen) > seen
 
 
 def see_the_rows(visit: Visit, slow: Paced) -> None:

@@ -40,7 +40,7 @@ def test_log_in_submit_and_cancel(visits: Visits, data: DataServer, member: Memb
     page.keyboard.type(stuck.url)
     tab_to(page, page.get_by_role("button", name="Fetch", exact=True))
     page.keyboard.press("Enter")
-    visit.has_status("processing")
+    assert stuck.is_asked_for()
     tab_to(page, page.get_by_role("button", name="Cancel"))
     page.keyboard.press("Enter")
     visit.has_status("cancelled")

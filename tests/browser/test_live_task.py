@@ -19,14 +19,12 @@ def is_poll(request: Request) -> bool:
 def test_the_bar_grows_with_the_file_and_polling_ends_with_the_task(
     visits: Visits, data: DataServer, logged_in: str
 ) -> None:
-    visit, slow = visits(state=logged_in), data.add_paced("/growing.csv", pieces=4)
+    visit, slow = visits(state=logged_in), data.add_paced("/growing.csv", pieces=6)
     visit.fetch(slow.url, "Growing")
-    visit.has_status("processing")
-    seen = [visit.progress()]
-    for _ in range(3):
-        seen.append(visit.progress(after=seen[-1]))
-        slow.go_on()
+    assert slow.is_asked_for()
+    seen = [visit.see_the_bar_move(slow) for _ in range(2)]
     assert seen == sorted(set(seen)), seen
+    slow.finish()
     visit.has_status("completed")
     with pytest.raises(TimeoutError):
         visit.page.wait_for_event("request", is_poll, timeout=2.5 * POLL_MS)
@@ -37,6 +35,7 @@ def test_a_row_of_the_list_keeps_the_focus_and_is_cancelled_in_place(
 ) -> None:
     visit, stuck = visits(state=logged_in), data.add_paced("/row.csv")
     visit.fetch(stuck.url, "A row")
+    assert stuck.is_asked_for()
     visit.page.goto("/tasks/")
     row = visit.page.locator(".task-row").filter(has_text="A row")
     expect(row.locator(".badge")).to_have_attribute("data-status", "processing", timeout=10_000)
@@ -57,7 +56,7 @@ def test_a_log_in_ended_elsewhere_leads_to_the_log_in_page_and_back(
     visit, slow = visits(), data.add_paced("/interrupted.csv")
     visit.log_in(*other_member)
     visit.fetch(slow.url, "Interrupted")
-    visit.has_status("processing")
+    assert slow.is_asked_for()
     task = visit.page.url
 
     elsewhere = visits()
@@ -88,7 +87,7 @@ def test_the_sample_is_one_click_away_from_its_rows(visits: Visits, logged_in: s
 def test_a_lost_connection_is_said_once_and_overcome(visits: Visits, data: DataServer, logged_in: str) -> None:
     visit, slow = visits(state=logged_in), data.add_paced("/offline.csv")
     visit.fetch(slow.url, "Offline")
-    visit.has_status("processing")
+    assert slow.is_asked_for()
     visit.expects("ERR_INTERNET_DISCONNECTED|htmx:error|Failed to fetch")
     visit.context.set_offline(True)
     with visit.page.expect_event("requestfailed", is_poll), visit.page.expect_event("requestfailed", is_poll):

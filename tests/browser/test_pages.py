@@ -41,7 +41,7 @@ def test_pages_for_members_in_the_dark(visits: Visits, data: DataServer, logged_
     gone = visit.page.url
     slow = data.add_paced("/in-the-dark.csv")
     visit.fetch(slow.url)
-    visit.has_status("processing")
+    assert slow.is_asked_for()
     for address in (visit.page.url, gone, "/tasks/", "/datasets/", "/sessions/"):
         visit.page.goto(address)
         visit.check_page()

@@ -8,6 +8,8 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request, expect
 
+from tests.browser.data_server import Paced
+
 TRANSLATIONS = Path(__file__).resolve().parents[2] / "portal" / "translations"
 PHONE, DESKTOP = 390, 1280
 SAYS = {
@@ -74,12 +76,20 @@ class Visit:
     def has_status(self, status: str) -> None:
         expect(self.page.locator("main .badge").first).to_have_attribute("data-status", status, timeout=15_000)
 
-    def progress(self, after: int | None = None) -> int:
-        """What the bar says; with `after`, what it says once it no longer says that."""
-        bar = self.page.locator("main progress")
-        if after is not None:
-            expect(bar).not_to_have_attribute("value", str(after), timeout=10_000)
-        return int(bar.get_attribute("value") or 0)
+    def progress(self) -> int:
+        """What the bar says, in per cent."""
+        return int(self.page.locator("main progress").get_attribute("value") or 0)
+
+    def see_the_bar_move(self, slow: Paced) -> int:
+        """Let the file go on; answers what the bar says then, which is more than it said."""
+        # A report that follows another within a moment is left out, so the pieces go out a poll apart.
+        with self.page.expect_response(re.compile("/progress")):
+            before = self.progress()
+        slow.go_on()
+        expect(self.page.locator("main progress")).not_to_have_attribute("value", str(before), timeout=10_000)
+        after = self.progress()
+        assert after > before
+        return after
 
     def check_page(self, *, without: dict[str, str] | None = None) -> None:
         """No accessibility rule is broken (`without`: rule ids and why not), and nothing is wider than the window."""

@@ -22,6 +22,15 @@ def _split(value: Any) -> Any:
 Listed = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 
+# No statement, no idle transaction and no half-open connection holds anything up for long.
+CONNECTION = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 30,
+    "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+}
+
+
 class Settings(BaseSettings):
     """Every setting of the portal; the name in the environment is the upper-case field name."""
 
@@ -147,7 +156,7 @@ def for_flask(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_pre_ping": True,
-            "connect_args": {"connect_timeout": 5},
+            "connect_args": CONNECTION,
         },
         "MAX_CONTENT_LENGTH": BODY_BYTES,
         "SEND_FILE_MAX_AGE_DEFAULT": 365 * 86400,  # addresses of static files carry a hash or a version

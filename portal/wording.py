@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
-from portal.formats import filesize
+from portal.formats import duration, filesize
 
 _ = lazy_gettext
 
@@ -45,7 +45,7 @@ SENTENCES = {
     "captcha_failed": _("The captcha was not solved, or was used before. Solve it again."),
     "captcha_unavailable": _("The captcha service is away. Try again in a moment."),
     "codes_unavailable": _("Codes cannot be sent or checked right now. Try again in half a minute."),
-    "sms_too_many": _("Too many codes were asked for. Wait a little before the next one."),
+    "sms_too_many": _("Too many codes were asked for. Wait %(wait)s before the next one."),
     "sms_throttled": _("The SMS service is busy. Try again in a minute."),
     "sms_unavailable": _("The SMS could not be sent. Try again in a minute."),
     "locale_unknown": _("We do not speak this language yet."),
@@ -137,6 +137,8 @@ def sentence(said: Mapping[str, Any]) -> str:
 
 
 def _readable(code: str, name: str, value: Any) -> Any:
+    if name == "wait":
+        return duration(value)
     is_size = name in _SIZES or (code, name) == ("too_large", "limit")
     return filesize(value) if is_size and value is not None else value
 

@@ -12,6 +12,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 
 from portal import limits
 from portal.errors import Unauthorized
+from portal.extensions import db
 from portal.models import LoginSession, User
 from portal.services import sessions
 
@@ -33,6 +34,7 @@ def bearer_required(view: View) -> View:
         found = sessions.find_live(header_session(), kind="api")
         if found is None:
             raise Unauthorized("token_invalid")
+        db.session.commit()  # that it was used
         g.login = found
         return view(*args, **kwargs)
 

@@ -142,7 +142,7 @@ def _take(phone_number: str, address: str, share: str) -> None:
             args += [window.count, window.seconds * 1000]
     full, wait = redis().eval(_TAKE, len(shares), *shares, *args)
     if full:
-        raise TooMany("sms_too_many", retry_after=max(1, int(wait)))
+        raise TooMany("sms_too_many", retry_after=max(1, int(wait)), wait=max(1, int(wait)))
 
 
 def _give_back(letter: Letter) -> None:

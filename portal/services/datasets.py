@@ -18,9 +18,9 @@ from portal.services.copies import TaskCopy
 from portal.services.paging import Page, page
 
 
-def store_key(run: TaskCopy) -> str:
-    """Where this attempt's file goes: no two attempts share one."""
-    return f"datasets/{run.uuid}/{run.attempt}.parquet"
+def store_key(run: TaskCopy, attempt: int) -> str:
+    """Where an attempt's file goes: no two attempts share one."""
+    return f"datasets/{run.uuid}/{attempt}.parquet"
 
 
 def publish(run: TaskCopy, fetched: Fetched) -> Dataset | None:
@@ -44,7 +44,7 @@ def publish(run: TaskCopy, fetched: Fetched) -> Dataset | None:
         source_url=run.params["url"],
         source_bytes=fetched.source_bytes,
         source_sha256=fetched.source_sha256,
-        store_key=store_key(run),
+        store_key=store_key(run, run.attempt),
         stored_bytes=fetched.stored_bytes,
         stored_sha256=fetched.stored_sha256,
         rows=fetched.rows,

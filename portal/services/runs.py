@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import ColumnElement, func, update
 
 from portal import limits
 from portal.extensions import db, settings
@@ -42,13 +42,14 @@ def claim(uuid: UUID, worker: str) -> TaskCopy | None:
     return publish(task) if task else None
 
 
-def _held(run: TaskCopy, **values: Any) -> Task | None:
+def _held(run: TaskCopy, *also: ColumnElement[bool], **values: Any) -> Task | None:
     query = (
         update(Task)
         .where(
             Task.uuid == run.uuid,
             Task.attempt == run.attempt,
             Task.status == "processing",
+            *also,
         )
         .values(values)
         .returning(Task)
@@ -60,15 +61,8 @@ def _held(run: TaskCopy, **values: Any) -> Task | None:
     return task
 
 
-def _ended(run: TaskCopy, status: str, **values: Any) -> Task | None:
-    return _held(
-        run,
-        status=status,
-        lease_until=None,
-        finished_at=func.now(),
-        message=None,
-        **values,
-    )
+def _ended(run: TaskCopy, *also: ColumnElement[bool], status: str, **values: Any) -> Task | None:
+    return _held(run, *also, status=status, lease_until=None, finished_at=func.now(), message=None, **values)
 
 
 def beat(run: TaskCopy, progress: int, message: dict[str, Any] | None) -> Task | None:
@@ -82,12 +76,13 @@ def beat(run: TaskCopy, progress: int, message: dict[str, Any] | None) -> Task |
 
 
 def complete(run: TaskCopy, result: dict[str, Any]) -> Task | None:
-    return _ended(run, "completed", progress=100, result=result)
+    """None, too, when the task was asked to stop before it was done."""
+    return _ended(run, Task.cancel_requested_at.is_(None), status="completed", progress=100, result=result)
 
 
 def cancelled(run: TaskCopy) -> Task | None:
-    """The work has really stopped."""
-    return _ended(run, "cancelled")
+    """The work has really stopped; nothing happens unless that was asked."""
+    return _ended(run, Task.cancel_requested_at.is_not(None), status="cancelled")
 
 
 def fail(run: TaskCopy, error: dict[str, Any], *, passing: bool) -> Task | None:
@@ -104,4 +99,4 @@ def fail(run: TaskCopy, error: dict[str, Any], *, passing: bool) -> Task | None:
             start_before=func.greatest(Task.start_before, later + timedelta(hours=1)),
             message=message,
         )
-    return _ended(run, "failed", error=error)
+    return _ended(run, status="failed", error=error)

@@ -10,7 +10,7 @@ from flask import abort, g, redirect, request, session, url_for
 from flask_login import UserMixin, current_user, login_user
 
 from portal.errors import Unauthorized
-from portal.extensions import settings
+from portal.extensions import db, settings
 from portal.models import LoginSession, User
 from portal.services import sessions
 from portal.web import htmx
@@ -34,6 +34,7 @@ def load_member(session_id: str) -> Member | None:
         login = sessions.find_live(UUID(session_id), kind="browser")
     except ValueError:
         return None
+    db.session.commit()  # that it was used
     return Member(login) if login else None
 
 

@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from flask import Flask, current_app
 from loguru import logger
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from portal import limits
 from portal.engine.stop import Stop
@@ -28,7 +28,6 @@ class Run:
     def __init__(self, app: Flask, copy: TaskCopy, folder: Path) -> None:
         self.copy, self.folder = copy, folder
         self.stop = Stop()
-        self.cancelling = False
         self._app = app
         self._progress: tuple[int, dict[str, Any] | None] = (0, None)
         self._ended = threading.Event()
@@ -53,18 +52,14 @@ class Run:
             try:
                 with self._app.app_context():
                     task = runs.beat(self.copy, *self._progress)
-                    held, cancelling = (
-                        task is not None,
-                        bool(task and task.cancel_requested_at),
-                    )
+                    go_on = task is not None and task.cancel_requested_at is None
                     db.session.commit()
             except SQLAlchemyError as error:
                 logger.warning("beat: {}", type(error).__name__)
-                held, cancelling = time.monotonic() - good < give_up, False
+                go_on = time.monotonic() - good < give_up
             else:
                 good = time.monotonic()
-            if cancelling or not held:
-                self.cancelling = cancelling
+            if not go_on:
                 self.stop.set()
                 return
 
@@ -82,7 +77,8 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
         yield None
         return
     home = settings().work_folder / task_uuid
-    shutil.rmtree(home, ignore_errors=True)  # what an attempt that died left behind
+    for earlier in range(1, copy.attempt):  # what an attempt that died left behind
+        shutil.rmtree(home / str(earlier), ignore_errors=True)
     folder = home / str(copy.attempt)
     run = Run(current_app._get_current_object(), copy, folder)  # type: ignore[attr-defined]
     run.start()
@@ -92,15 +88,16 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
             yield run
         except Stopped:
             run.settle()
-            if run.cancelling:
-                _record(partial(runs.cancelled, copy))
+            _record(partial(runs.cancelled, copy))
         except Exception as error:  # noqa: BLE001  # whatever it was, the task must be told
             run.settle()
             said, passing = _explained(error)
-            _record(partial(runs.fail, copy, said, passing=passing))
+            _record(lambda: runs.cancelled(copy) or runs.fail(copy, said, passing=passing))
         finally:
             run.settle()
-            shutil.rmtree(home, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # another attempt has begun in it
+                home.rmdir()
 
 
 def _explained(error: Exception) -> tuple[dict[str, Any], bool]:
@@ -109,6 +106,8 @@ def _explained(error: Exception) -> tuple[dict[str, Any], bool]:
         logger.info("task failed: {}", error.code)
         return {"code": error.code, "params": dict(error.params)}, error.passing
     logger.opt(exception=error).error("task failed")
+    if isinstance(error, OperationalError | InterfaceError):
+        return {"code": "database_unavailable", "params": {}}, True
     if isinstance(error, OSError):
         return {"code": "storage_failed", "params": {"reason": error.strerror or ""}}, True
     return {"code": "internal", "params": {}}, False

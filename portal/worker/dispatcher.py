@@ -70,11 +70,8 @@ class Dispatcher:
                     expires=limits.DOORBELL_SECONDS,
                 )
             except (BrokerDown, RedisError, OSError) as error:
-                logger.warning(
-                    "dispatcher: broker: {}; {} rings again later",
-                    type(error).__name__,
-                    task.uuid,
-                )
+                logger.warning("dispatcher: broker: {}; what waits is rung for again later", type(error).__name__)
+                break
         return len(admitted)
 
     def _listen(self) -> None:

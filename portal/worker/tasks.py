@@ -9,6 +9,7 @@ from sqlalchemy import text
 from portal import jobs
 from portal.engine import download
 from portal.engine import fetch as fetching
+from portal.errors import Stopped
 from portal.extensions import RedisError, db, gateways, redis, settings
 from portal.services import datasets, runs
 from portal.services.tasks import fetch_policy
@@ -40,17 +41,15 @@ def _fetch(run: Run) -> None:
         report=run.report,
     )
     run.stop.check()
-    key = datasets.store_key(run.copy)
-    gateways().store.put(fetched.path, key)
+    gateways().store.put(fetched.path, datasets.store_key(run.copy, run.copy.attempt))
     run.settle()
-    published = None
-    try:
-        published = None if run.stop.is_set() else datasets.publish(run.copy, fetched)
-        db.session.commit()
-    finally:
-        if published is None:  # cancelled, taken over, or the commit failed: the file is nobody's
-            gateways().store.delete(key)
-    run.stop.check()
+    published = datasets.publish(run.copy, fetched)
+    db.session.commit()  # if it fails it may have been done all the same: then the file is needed
+    # What earlier attempts put there is nobody's now, and ours neither if the task was cancelled or taken over.
+    for attempt in range(1, run.copy.attempt + (published is None)):
+        gateways().store.delete(datasets.store_key(run.copy, attempt))
+    if published is None:
+        raise Stopped
 
 
 @shared_task(name=jobs.HEALTH_CHECK, bind=True)  # type: ignore[untyped-decorator]
@@ -69,8 +68,8 @@ def health_check(self: Any, task_uuid: str) -> None:
             result["redis_ms"] = None
         result["store_ms"] = _timed(lambda: _ask_store(run))
         run.settle()
-        run.stop.check()
-        runs.complete(run.copy, result)
+        if runs.complete(run.copy, result) is None:
+            raise Stopped
         db.session.commit()
 
 

@@ -41,6 +41,7 @@ def test_log_in_submit_and_cancel(visits: Visits, data: DataServer, member: Memb
     tab_to(page, page.get_by_role("button", name="Fetch", exact=True))
     page.keyboard.press("Enter")
     assert stuck.is_asked_for()
+    expect(page).to_have_url(re.compile("/tasks/[0-9a-f-]{36}(#main)?$"))
     tab_to(page, page.get_by_role("button", name="Cancel"))
     page.keyboard.press("Enter")
     visit.has_status("cancelled")

@@ -190,6 +190,19 @@ def test_cancelling_a_running_task_waits_for_the_work_to_stop(app: APIFlask, own
             tasks.cancel(owner, uuid)
 
 
+def test_a_task_that_was_asked_to_stop_does_not_complete(app: APIFlask, owner: User) -> None:
+    with app.app_context():
+        uuid = submit(owner)
+        run = claim(uuid)
+        assert runs.cancelled(run) is None  # nobody asked
+        tasks.cancel(owner, uuid)
+        db.session.commit()
+        assert runs.complete(run, {}) is None
+        assert runs.cancelled(run) is not None
+        db.session.commit()
+        assert (row(uuid).status, row(uuid).result) == ("cancelled", None)
+
+
 def test_a_cancelled_task_whose_worker_died_is_cancelled_by_the_reaper(app: APIFlask, owner: User) -> None:
     with app.app_context():
         uuid = submit(owner)

@@ -72,7 +72,7 @@
 
   const styles = { short: { dateStyle: "medium", timeStyle: "short" }, medium: { dateStyle: "medium", timeStyle: "medium" } };
 
-  /** The server writes UTC; the reader's clock says where the reader is. */
+  /** The server writes times in the portal's zone; the reader's clock says where the reader is. */
   function localise(time) {
     const format = new Intl.DateTimeFormat(document.documentElement.lang, styles[time.dataset.format]);
     const text = format.format(new Date(time.dateTime));

@@ -100,15 +100,19 @@ SENTENCES = {
     "not_what_it_says": _("You said %(said)s, but the file is %(found)s. Choose that format, or leave it open."),
     "not_utf8": _("Line %(line)s is not UTF-8 text. Save the file as UTF-8."),
     "encoding_not_supported": _("The text is %(found)s. Save the file as UTF-8."),
-    "csv_broken_row": _("The row at line %(line)s cannot be read."),
-    "csv_broken_row.columns": _("The row at line %(line)s has %(found)s values where %(expected)s are expected."),
-    "csv_broken_row.quote": _("The row at line %(line)s has a quotation mark that is never closed."),
+    "csv_broken_row": _("The row at line %(line)s cannot be read. Correct it at the source, then fetch again."),
+    "csv_broken_row.columns": _(
+        "The row at line %(line)s has %(found)s values where %(expected)s are expected. Correct it, then fetch again."
+    ),
+    "csv_broken_row.quote": _(
+        "The row at line %(line)s has a quotation mark that is never closed. Correct it, then fetch again."
+    ),
     "csv_broken_row.unreadable": _("Near line %(line)s a row cannot be read. Export the CSV again, as UTF-8."),
-    "csv_broken_row.too_long": _("The row at line %(line)s is too long."),
-    "ndjson_broken_line": _("Line %(line)s is not JSON."),
-    "ndjson_broken_line.not_object": _("Line %(line)s is JSON, but not an object."),
-    "ndjson_broken_line.too_deep": _("Line %(line)s is nested too deeply."),
-    "ndjson_broken_line.too_long": _("Line %(line)s is too long."),
+    "csv_broken_row.too_long": _("The row at line %(line)s is too long. Shorten its texts, then fetch again."),
+    "ndjson_broken_line": _("Line %(line)s is not JSON. Correct it at the source, then fetch again."),
+    "ndjson_broken_line.not_object": _("Line %(line)s is JSON, but not an object. Write one object a line."),
+    "ndjson_broken_line.too_deep": _("Line %(line)s is nested too deeply. Flatten it, then fetch again."),
+    "ndjson_broken_line.too_long": _("Line %(line)s is too long. Shorten it, then fetch again."),
     "too_many_columns": _("The file has %(columns)s columns, more than the limit of %(limit)s."),
     "rows_too_big": _("Single rows are too large. Split columns or shorten their texts, then try again."),
     # storage

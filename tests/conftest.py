@@ -4,7 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flask_migrate
 import psycopg2
@@ -14,11 +14,28 @@ from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from xdist.scheduler import LoadScopeScheduling
 
 from portal.app import create_app
 from portal.config import Settings
 from portal.extensions import db
 from portal.local.servers import throwaway
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Tests of a folder that starts the whole portal run in one process, so that it is started once.
+
+    pytest-xdist's own groups are not seen with this pytest: https://github.com/pytest-dev/pytest-xdist/issues/1386
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folders = ("tests/browser/", "tests/whole/")
+        return next((folder for folder in folders if nodeid.startswith(folder)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    return Together(config, log)
 
 
 class Urls(NamedTuple):

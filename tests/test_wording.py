@@ -50,9 +50,13 @@ def test_sentences_are_filled_in_both_languages(app: APIFlask, code: str) -> Non
         (
             "csv_broken_row",
             {"line": 4, "reason": "columns", "expected": 3, "found": 2},
-            "The row at line 4 has 2 values where 3 are expected.",
+            "The row at line 4 has 2 values where 3 are expected. Correct it, then fetch again.",
         ),
-        ("csv_broken_row", {"reason": "quote"}, "The row at line – has a quotation mark that is never closed."),
+        (
+            "csv_broken_row",
+            {"reason": "quote"},
+            "The row at line – has a quotation mark that is never closed. Correct it, then fetch again.",
+        ),
         ("unheard_of", {}, "Something went wrong on our side. Try again; if it stays, tell your administrator."),
     ],
 )

@@ -4,6 +4,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import request
+from flask_babel import get_locale
 
 from portal import limits, validation
 from portal.api import guards
@@ -20,7 +21,7 @@ from portal.api.schemas.accounts import (
     UserAnswer,
 )
 from portal.errors import Unauthorized
-from portal.extensions import db, gateways, settings
+from portal.extensions import db, gateways
 from portal.models import User
 from portal.services import accounts, codes, sessions
 from portal.wording import sentence
@@ -71,7 +72,7 @@ def sms_code(body: SmsCodeBody) -> Any:
 @bp.output(LoginAnswer)
 def register(body: RegisterBody) -> Any:
     """A new account, logged in at once."""
-    user = accounts.register(accounts.Registration(**body.model_dump()), locale=settings().default_locale)
+    user = accounts.register(accounts.Registration(**body.model_dump()), locale=str(get_locale()))
     return _logged_in(user)
 
 

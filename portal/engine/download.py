@@ -117,7 +117,7 @@ def _receive(
     response: http.client.HTTPResponse, path: Path, limits: Limits, watch: Watch, stop: Stop, report: Report
 ) -> tuple[int, str]:
     total, received, digest = response.length, 0, hashlib.sha256()
-    mark, since, reported = 0, time.monotonic(), 0.0
+    mark, since = 0, time.monotonic()
     watch.allow(limits.stall_seconds)
     with path.open("wb") as file:
         while chunk := _read(response, limits, watch, stop):
@@ -130,9 +130,7 @@ def _receive(
             if received - mark >= limits.stall_rate * limits.stall_seconds and now - since > REPORT_SECONDS:
                 mark, since = received, now
                 watch.allow(limits.stall_seconds)
-            if now - reported > REPORT_SECONDS:
-                reported = now
-                report(received, total)
+            report(received, total)
     if total is not None and received != total:
         raise Fault("connection_closed", passing=True, received=received, total=total)
     report(received, total)

@@ -1,7 +1,6 @@
 """One running portal, one server with data and one browser for all tests here; `visits` opens windows."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import altcha
@@ -14,14 +13,6 @@ from tests.browser.visits import Visits
 from tests.stack import Stack, new_number, stack
 
 PASSWORD = "correct horse battery staple"
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the mark in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process of a parallel run: the portal is started once."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("stack"))
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,8 @@
 
 import secrets
 
-import pytest
-
 from tests.engine.servers import Site
 from tests.program import PASSWORD, Program
-
-pytestmark = pytest.mark.xdist_group("whole")
 
 CSV = "city,people,founded\n北京,21893095,1045-01-01\n上海,24870895,1291-08-19\n".encode()
 

@@ -14,8 +14,6 @@ from tests.engine.servers import Site, head
 from tests.program import Program
 from tests.stack import Stack, stack
 
-pytestmark = pytest.mark.xdist_group("whole")
-
 LEASE = 4  # seconds; the default is longer
 BODY = b"a,b\n" + b"1,2\n" * 100_000
 

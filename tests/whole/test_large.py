@@ -14,8 +14,6 @@ from tests.engine.servers import Site, head
 from tests.program import Program
 from tests.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("whole")
-
 ROWS = 1_000_000
 MEMORY = 300 * 1024**2
 

@@ -3,8 +3,10 @@
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import flask_migrate
 import psycopg2
@@ -54,23 +56,34 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Urls]:
         yield Urls(given[0] or started.postgres.url, given[1] or started.redis.url)
 
 
-@pytest.fixture(scope="session")
-def urls(servers: Urls) -> Iterator[Urls]:
-    """A database and a Redis number of this process's own, so that workers of a parallel run do not meet."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    name = f"test_{worker}_{secrets.token_hex(3)}"
-    url = make_url(servers.database)
-    admin = psycopg2.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+@contextmanager
+def own_database(servers: Urls, number: int) -> Iterator[Urls]:
+    """An empty database and a Redis number of one's own, so that nobody else is met there."""
+    name = f"test_{secrets.token_hex(6)}"
+    url = make_url(servers.database).set(drivername="postgresql")
+    admin = psycopg2.connect(url.render_as_string(hide_password=False))
     admin.autocommit = True
     with admin.cursor() as cursor:
         cursor.execute(f'CREATE DATABASE "{name}"')
-    base = servers.redis.rstrip("/")
-    base = base.rpartition("/")[0] if base.count("/") > 2 else base
-    number = int(worker.removeprefix("gw")) + 1
-    yield Urls(url.set(database=name).render_as_string(hide_password=False), f"{base}/{number}")
-    with admin.cursor() as cursor:
-        cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    admin.close()
+    redis = urlsplit(servers.redis)._replace(path=f"/{number}").geturl()
+    try:
+        yield Urls(url.set(database=name).render_as_string(hide_password=False), redis)
+    finally:
+        with admin.cursor() as cursor:
+            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        admin.close()
+
+
+@pytest.fixture(scope="session")
+def urls(servers: Urls) -> Iterator[Urls]:
+    """For the application of this process."""
+    with own_database(servers, 1 + _worker()) as own:
+        yield own
+
+
+def _worker() -> int:
+    """Which worker of a parallel run this process is."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 @pytest.fixture(scope="session")

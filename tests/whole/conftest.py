@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Urls
+from tests.conftest import Urls, own_database
 from tests.engine.servers import Site
 from tests.program import Program
 from tests.stack import Stack, stack
@@ -17,15 +17,18 @@ def source() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def portal(urls: Urls, source: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def portal(servers: Urls, source: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """On the servers of the test run, so that it is tried on those of one's own too."""
-    with stack(
-        tmp_path_factory.mktemp("portal"),
-        DATABASE_URL=urls.database,
-        REDIS_URL=urls.redis,
-        FETCH_ALLOW_HOSTS=f"127.0.0.1:{source.port}",
-        FETCH_MAX_BYTES=str(400 * 1024**2),
-    ) as running:
+    with (
+        own_database(servers, 15) as own,
+        stack(
+            tmp_path_factory.mktemp("portal"),
+            DATABASE_URL=own.database,
+            REDIS_URL=own.redis,
+            FETCH_ALLOW_HOSTS=f"127.0.0.1:{source.port}",
+            FETCH_MAX_BYTES=str(400 * 1024**2),
+        ) as running,
+    ):
         yield running
 
 

@@ -10,8 +10,10 @@ from apiflask import APIFlask
 from redis.connection import AbstractConnection
 from sqlalchemy import event
 
-from portal.extensions import db
+from portal.extensions import db, init_redis
+from portal.models import Task
 from portal.services import runs
+from portal.services.copies import copy_of
 from tests.cast import bearer, browser, person, tokens
 
 HTMX = {"HX-Request": "true"}
@@ -111,7 +113,8 @@ def test_an_expired_log_in_in_the_middle_of_a_poll_sends_the_browser_to_log_in(a
 
 def test_without_redis_polls_go_to_postgresql(app: APIFlask, running: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client, headers = app.test_client(), bearer(tokens(app, "alice")["access_token"])
-    monkeypatch.setitem(app.extensions, "redis", _dead_redis())
+    monkeypatch.setitem(app.extensions, "redis", None)  # put back afterwards
+    init_redis(app, "redis://127.0.0.1:1/0")
     answer = client.get(f"/api/v1/tasks/{running}", headers=headers)
     assert answer.get_json()["progress"] == 40
     client.post("/api/v1/auth/logout", headers=headers)
@@ -122,18 +125,8 @@ def test_a_task_that_ended_stops_the_polling(app: APIFlask, running: str) -> Non
     client = browser(app, "alice")
     client.get(f"/tasks/{running}/progress", headers=HTMX)
     with app.app_context():
-        from portal.models import Task
-
         task = db.session.scalars(db.select(Task)).one()
-        from portal.services.copies import copy_of
-
         runs.complete(copy_of(task), {"rows": 3})
         db.session.commit()
     answer = client.get(f"/tasks/{running}/progress", headers=HTMX)
     assert "hx-trigger" not in answer.text and 'data-status="completed"' in answer.text
-
-
-def _dead_redis() -> Any:
-    from redis import Redis
-
-    return Redis(port=1, socket_connect_timeout=0.2, decode_responses=True)

@@ -1,5 +1,6 @@
 """A loopback HTTP server whose every byte a test decides."""
 
+import gzip
 import socket
 import socketserver
 import ssl
@@ -90,3 +91,8 @@ def _send(sock: socket.socket, data: bytes) -> None:
         sock.sendall(data)
     except OSError:
         return  # the client had enough
+
+
+def gz(data: bytes) -> bytes:
+    """Gzip without the time, which would give a test another name in each process."""
+    return gzip.compress(data, mtime=0)

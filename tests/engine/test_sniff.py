@@ -1,6 +1,5 @@
 """What a file is, by its content."""
 
-import gzip
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from portal.engine.csv_dialect import unique_names
 from portal.engine.sniff import Sniffed, sniff
 from portal.errors import Fault
+from tests.engine.servers import gz
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_formats_to_come(path: Path, content: bytes, found: str) -> None:
         (b"\x7fELF\x02", "elf"),
         (b"a,b\n1,\x00\x01\x02\n", "binary"),
         (b"\x01\x02\x03\x04\xff" * 9, "binary"),
-        (gzip.compress(b"a,b\n")[2:], "binary"),
+        (gz(b"a,b\n")[2:], "binary"),
     ],
 )
 def test_no_data(path: Path, content: bytes, found: str) -> None:

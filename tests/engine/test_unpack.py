@@ -1,6 +1,5 @@
 """Gzip, honest and not."""
 
-import gzip
 import random
 import zlib
 from pathlib import Path
@@ -11,9 +10,10 @@ from portal.engine.download import Limits
 from portal.engine.stop import Stop
 from portal.engine.unpack import gunzip, is_gzip
 from portal.errors import Fault, Stopped
+from tests.engine.servers import gz
 
 TEXT = b"".join(b"%d,%d\n" % (number, number * 7919 % 1009) for number in range(100_000))
-PACKED = gzip.compress(TEXT)
+PACKED = gz(TEXT)
 NOISE = random.Random(1).randbytes(600_000)
 LIMITS = Limits(max_bytes=4 * 1024**2, ratio_after=1024**2)
 
@@ -33,12 +33,12 @@ def unpack(tmp_path: Path, packed: bytes, limits: Limits = LIMITS, stop: Stop | 
     ("packed", "plain"),
     [
         (PACKED, TEXT),
-        (gzip.compress(NOISE), NOISE),
-        (gzip.compress(b""), b""),
-        (gzip.compress(b"a,b\n") + gzip.compress(b"") + gzip.compress(b"1,2\n"), b"a,b\n1,2\n"),
+        (gz(NOISE), NOISE),
+        (gz(b""), b""),
+        (gz(b"a,b\n") + gz(b"") + gz(b"1,2\n"), b"a,b\n1,2\n"),
         (PACKED + PACKED, TEXT + TEXT),
-        (gzip.compress(b"a\n") + b"\0" * 700_000, b"a\n"),
-        (gzip.compress(b"a\n") + b"\0" * 512 + gzip.compress(b"1\n"), b"a\n1\n"),
+        (gz(b"a\n") + b"\0" * 700_000, b"a\n"),
+        (gz(b"a\n") + b"\0" * 512 + gz(b"1\n"), b"a\n1\n"),
     ],
 )
 def test_whole(tmp_path: Path, packed: bytes, plain: bytes) -> None:
@@ -68,14 +68,14 @@ def test_damaged(tmp_path: Path, packed: bytes) -> None:
 
 def test_a_bomb(tmp_path: Path) -> None:
     with pytest.raises(Fault) as caught:
-        unpack(tmp_path, gzip.compress(b"\0" * 3_000_000))
+        unpack(tmp_path, gz(b"\0" * 3_000_000))
     assert (caught.value.code, caught.value.params) == ("bomb", {"ratio": 200})
     assert (tmp_path / "plain").stat().st_size < 2 * 1024**2
 
 
 def test_too_much(tmp_path: Path) -> None:
     with pytest.raises(Fault) as caught:
-        unpack(tmp_path, gzip.compress(NOISE * 8))
+        unpack(tmp_path, gz(NOISE * 8))
     assert (caught.value.code, caught.value.params) == ("too_large", {"limit": LIMITS.max_bytes})
 
 

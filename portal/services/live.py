@@ -6,6 +6,8 @@ A copy that is missing is read from PostgreSQL again; when Redis is away, everyt
 """
 
 import json
+import time
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,9 @@ TASK_SECONDS = 30
 SESSION_SECONDS = 30
 TOMBSTONE_SECONDS = 3600
 ENDED = "ended"
+# There while every ended log-in is known to be buried. The dispatcher renews it each second, after burying: when Redis
+# was away for a log-out, it is gone before that log-out is answered, and polls ask PostgreSQL until all is buried.
+HEARD, HEARD_SECONDS = "sessions:heard", 2.5
 
 # An older copy never replaces a newer one: writers race, and a poll may hold what it read a while ago.
 _PUBLISH = """
@@ -52,24 +57,64 @@ def remember_session(session_id: UUID, user: dict[str, Any]) -> None:
         logger.warning("redis: session not remembered: {}", type(error).__name__)
 
 
-def bury_sessions(session_ids: list[UUID]) -> None:
-    """Mark log-ins as ended. Never raises: while Redis is away nothing is read from it, and the reaper buries again."""
-    try:
-        with redis().pipeline(transaction=False) as pipe:
-            for session_id in session_ids:
-                pipe.set(f"session:{session_id}", ENDED, ex=TOMBSTONE_SECONDS)
-            pipe.execute()
-    except RedisError as error:
-        logger.warning("redis: sessions not buried: {}", type(error).__name__)
+def bury_sessions(session_ids: Sequence[UUID]) -> None:
+    """Put a tombstone over log-ins that have ended; raises RedisError."""
+    with redis().pipeline(transaction=True) as pipe:
+        _bury(pipe, session_ids)
+        pipe.execute()
+
+
+def bury_or_outwait(session_ids: Sequence[UUID]) -> None:
+    """Return when no poll can take these ended log-ins for live ones: buried, or `sessions:heard` has run out."""
+    until = time.monotonic() + HEARD_SECONDS
+    while True:
+        try:
+            bury_sessions(session_ids)
+        except RedisError as error:
+            logger.warning("redis: sessions not buried: {}", type(error).__name__)
+        else:
+            return
+        if (left := until - time.monotonic()) <= 0:
+            return
+        time.sleep(min(left, 0.2))
+
+
+def clock() -> int:
+    """The time in Redis, in milliseconds; raises RedisError."""
+    seconds, micros = redis().time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def hear(session_ids: Sequence[UUID], since: int) -> None:
+    """Bury these, all that had ended at `since` (`clock`), and say that burials are complete, for a short while.
+
+    In one transaction and with an absolute end: held up on its way, it says nothing. Raises RedisError.
+    """
+    with redis().pipeline(transaction=True) as pipe:
+        _bury(pipe, session_ids)
+        pipe.set(HEARD, "1", pxat=since + int(HEARD_SECONDS * 1000))
+        pipe.execute()
+
+
+def _bury(pipe: Any, session_ids: Sequence[UUID]) -> None:
+    for session_id in session_ids:
+        pipe.set(f"session:{session_id}", ENDED, ex=TOMBSTONE_SECONDS)
 
 
 def look(session_id: UUID, task_uuid: UUID) -> tuple[dict[str, Any] | None, TaskCopy | None]:
     """Who the log-in is and the task's newest copy, each None when unknown here: one round trip."""
     try:
-        with redis().pipeline(transaction=False) as pipe:
-            pipe.get(f"session:{session_id}")
-            pipe.hget(f"task:{task_uuid}", "body")
-            user, task = pipe.execute()
+        heard, user, task = _looked(session_id, task_uuid)
     except RedisError:
         return None, None
-    return json.loads(user) if user and user != ENDED else None, TaskCopy.model_validate_json(task) if task else None
+    known = json.loads(user) if heard and user and user != ENDED else None
+    return known, TaskCopy.model_validate_json(task) if task else None
+
+
+def _looked(session_id: UUID, task_uuid: UUID) -> list[str | None]:
+    with redis().pipeline(transaction=False) as pipe:
+        pipe.get(HEARD)
+        pipe.get(f"session:{session_id}")
+        pipe.hget(f"task:{task_uuid}", "body")
+        found: list[str | None] = pipe.execute()
+    return found

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from portal import access, limits
 from portal.errors import NotFound, Unauthorized
-from portal.extensions import db
+from portal.extensions import RedisError, db
 from portal.models import LoginSession, User
 from portal.services import after_commit, live
 
@@ -124,12 +124,15 @@ def _end(logins: Sequence[LoginSession], reason: str) -> None:
         .where(LoginSession.id.in_(ids), LoginSession.ended_at.is_(None))
         .values(ended_at=func.now(), end_reason=reason)
     )
-    after_commit.do(lambda: live.bury_sessions(ids))
+    after_commit.do(lambda: live.bury_or_outwait(ids))
 
 
-def bury_ended() -> None:
-    """Say again in Redis which log-ins ended lately, for when Redis was away at that moment."""
-    recent = func.now() - timedelta(seconds=2 * live.SESSION_SECONDS)
-    ids = list(db.session.scalars(select(LoginSession.id).where(LoginSession.ended_at > recent)))
-    if ids:
-        live.bury_sessions(ids)
+def hear_ended() -> None:
+    """Tell Redis of every log-in that ended lately, so that polls may trust its copies. Never raises for Redis."""
+    try:
+        since = live.clock()
+        recent = func.now() - timedelta(seconds=2 * live.SESSION_SECONDS)
+        ids = db.session.scalars(select(LoginSession.id).where(LoginSession.ended_at > recent)).all()
+        live.hear(ids, since)
+    except RedisError:
+        return  # without it polls ask PostgreSQL

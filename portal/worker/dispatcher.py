@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import jobs, limits
 from portal.extensions import db, settings
-from portal.services import queue
+from portal.services import queue, sessions
 from portal.worker import reaper
 
 LOOK_SECONDS = 1.0
@@ -41,12 +41,16 @@ class Dispatcher:
         os.write(self._wake_write, b"x")
 
     def run(self) -> None:
-        swept = 0.0
+        swept = heard = 0.0
         while not self._stopping:
             try:
                 with self._app.app_context():
                     self._listen()
                     self.dispatch()
+                    if time.monotonic() - heard >= LOOK_SECONDS / 2:
+                        sessions.hear_ended()
+                        db.session.rollback()
+                        heard = time.monotonic()
                     if time.monotonic() - swept >= reaper.EVERY_SECONDS:
                         reaper.sweep()
                         swept = time.monotonic()

@@ -3,16 +3,14 @@
 from loguru import logger
 
 from portal.extensions import db
-from portal.services import queue, sessions
+from portal.services import queue
 
 EVERY_SECONDS = 3
 
 
 def sweep() -> None:
-    """Bring back lost tasks, end late ones, and say again which log-ins have ended."""
+    """Bring back lost tasks, end late ones."""
     for step in (queue.put_back_lost, queue.expire_late):
         if count := step():
             logger.warning("reaper: {} {}", step.__name__, count)
         db.session.commit()
-    sessions.bury_ended()
-    db.session.rollback()

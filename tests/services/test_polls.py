@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from portal.extensions import db, init_redis
 from portal.models import Task
-from portal.services import runs
+from portal.services import live, runs, sessions
 from portal.services.copies import copy_of
 from tests.cast import bearer, browser, person, tokens
 
@@ -46,6 +46,14 @@ def counted(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counts]:
     finally:
         event.remove(engine, "before_cursor_execute", executes)
         monkeypatch.undo()
+
+
+@pytest.fixture(autouse=True)
+def heard(app: APIFlask) -> None:
+    """What the dispatcher does each second, so that copies of log-ins are trusted."""
+    with app.app_context():
+        sessions.hear_ended()
+        db.session.rollback()
 
 
 @pytest.fixture
@@ -97,6 +105,31 @@ def test_a_log_out_stops_the_very_next_poll(app: APIFlask, running: str) -> None
     assert client.get(path, headers=headers).status_code == 200
     client.post("/api/v1/auth/logout", headers=headers)
     assert client.get(path, headers=headers).status_code == 401
+
+
+def test_a_log_out_while_redis_was_away_holds_when_it_is_back(
+    app: APIFlask, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, headers = app.test_client(), bearer(tokens(app, "alice")["access_token"])
+    path = f"/api/v1/tasks/{running}"
+    assert client.get(path, headers=headers).status_code == 200
+    with monkeypatch.context() as outage:
+        outage.setitem(app.extensions, "redis", None)
+        init_redis(app, "redis://127.0.0.1:1/0")
+        assert client.post("/api/v1/auth/logout", headers=headers).status_code == 200
+    with app.app_context():
+        assert [key for key in app.extensions["redis"].keys("session:*") if "user_id" in _body(app, key)]
+    assert client.get(path, headers=headers).status_code == 401
+
+
+def _body(app: APIFlask, key: str) -> str:
+    return str(app.extensions["redis"].get(key))
+
+
+def test_burials_are_told_with_an_end_of_their_own(app: APIFlask, redis: Any) -> None:
+    with app.app_context():
+        live.hear([], live.clock() - 5000)  # held up for five seconds on its way
+    assert redis.get(live.HEARD) is None
 
 
 def test_an_expired_log_in_in_the_middle_of_a_poll_sends_the_browser_to_log_in(app: APIFlask, running: str) -> None:

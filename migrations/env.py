@@ -15,7 +15,7 @@ def run() -> None:
             transaction_per_migration=True,
             **current_app.extensions["migrate"].configure_args,
         )
-        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql("SET statement_timeout = 0; SET lock_timeout = 0")
         connection.exec_driver_sql("SELECT pg_advisory_lock(4200)")
         connection.commit()
         try:

@@ -2,10 +2,11 @@
 
 import secrets
 import time
+from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 from loguru import logger
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -30,6 +31,7 @@ POLICY = {
 def init_app(app: Flask, *, secure: bool) -> None:
     """Register the hooks; with `secure` browsers are told to use HTTPS only."""
     app.before_request(_begin)
+    app.teardown_appcontext(_let_go)
 
     @app.after_request
     def finish(response: Response) -> Response:
@@ -39,6 +41,13 @@ def init_app(app: Flask, *, secure: bool) -> None:
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(OperationalError, _of_database)
     app.register_error_handler(Exception, _of_bug)
+
+
+def _let_go(_: BaseException | None) -> None:
+    try:
+        db.session.remove()
+    except SQLAlchemyError:
+        db.session.registry.clear()
 
 
 def _begin() -> None:
@@ -63,7 +72,7 @@ def _finish(response: Response, *, secure: bool) -> Response:
         logger.bind(request=g.get("request_id")).info(
             "{} {} {} {:.0f} ms",
             request.method,
-            request.path,
+            quote(request.path),
             response.status_code,
             (time.perf_counter() - g.get("began", time.perf_counter())) * 1000,
         )

@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     captcha_gateway: Literal["", "altcha"] = ""
     captcha_cost: int = Field(5000, ge=100, le=100_000)
 
+    sms_countries: Listed = ["86"]
     sms_per_address_day: int = Field(20, ge=1)
     sms_per_day: int = Field(2000, ge=1)
 
@@ -94,6 +95,20 @@ class Settings(BaseSettings):
                 return "postgresql+psycopg2://" + value.removeprefix(prefix)
         if not value.startswith("postgresql+psycopg2://"):
             raise ValueError("must be a postgresql:// address")
+        return value
+
+    @field_validator("fetch_ports")
+    @classmethod
+    def _ports(cls, value: list[str]) -> list[str]:
+        if not all(port.isdigit() and 0 < int(port) < 65_536 for port in value):
+            raise ValueError("must be ports, separated by commas")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://")):
+            raise ValueError("must be a redis:// address")
         return value
 
     @field_validator("fetch_allow_hosts")
@@ -156,6 +171,7 @@ def for_flask(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_pre_ping": True,
+            "hide_parameters": True,
             "connect_args": CONNECTION,
         },
         "MAX_CONTENT_LENGTH": BODY_BYTES,

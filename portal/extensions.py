@@ -51,7 +51,7 @@ class Base(DeclarativeBase):
     )
 
 
-db = SQLAlchemy(model_class=Base)
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 if TYPE_CHECKING:
     Model = Base
 else:
@@ -74,13 +74,19 @@ def gateways() -> "Gateways":
     return cast("Gateways", current_app.extensions["gateways"])
 
 
-def redis() -> "Redis":
+class Client(Redis):
+    """Redis, and until when (monotonic seconds) those who can do without it leave it alone after a failure."""
+
+    away_until = 0.0
+
+
+def redis() -> Client:
     """The current application's Redis client; text in, text out; no call waits longer than half a second."""
-    return cast("Redis", current_app.extensions["redis"])
+    return cast(Client, current_app.extensions["redis"])
 
 
 def init_redis(app: Flask, url: str) -> None:
-    app.extensions["redis"] = Redis.from_url(
+    app.extensions["redis"] = Client.from_url(
         url,
         decode_responses=True,
         socket_timeout=0.5,

@@ -1,5 +1,7 @@
 """Names of background jobs. A message carries only the task's uuid: the row in PostgreSQL is the queue of record."""
 
+from portal.limits import TASK_SECONDS
+
 QUEUE = "default"
 FETCH = "tasks.fetch"
 HEALTH_CHECK = "tasks.health_check"
@@ -30,7 +32,7 @@ def celery_config(redis_url: str) -> dict[str, object]:
         "task_reject_on_worker_lost": False,  # the lease brings a task back, and counts its attempts
         "worker_prefetch_multiplier": 1,
         "task_track_started": True,
-        "task_time_limit": 1800,
+        "task_time_limit": TASK_SECONDS,
         "task_default_queue": QUEUE,
         "worker_concurrency": 2,
         "task_publish_retry": False,

@@ -55,6 +55,7 @@ SENTENCES = {
     "name_invalid": _("Use one line of at most 200 characters."),
     "format_unknown": _("Choose csv or ndjson, or leave it empty."),
     "idempotency_key_invalid": _("Use 1 to 60 printable characters."),
+    "idempotency_key_reused": _("This key was used for something else before. Use a new one."),
     "task_ended": _("This task has ended; there is nothing to cancel."),
     "try_again": _("The task was changing at that very moment. Try again."),
     "worker_lost": _(

@@ -49,6 +49,8 @@ def test_local_mode_chooses_its_gateways(monkeypatch: pytest.MonkeyPatch) -> Non
         ({"SMS_GATEWAY": ""}, "SMS_GATEWAY"),
         ({"CAPTCHA_GATEWAY": ""}, "CAPTCHA_GATEWAY"),
         ({"FETCH_ALLOW_HOSTS": "example.com"}, "fetch_allow_hosts"),
+        ({"FETCH_PORTS": "80,abc"}, "fetch_ports"),
+        ({"REDIS_URL": "localhost"}, "redis_url"),
         ({"TIME_ZONE": "Mars/Olympus"}, "time_zone"),
         ({"TRUSTED_PROXIES": "-1"}, "trusted_proxies"),
     ],

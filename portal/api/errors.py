@@ -34,7 +34,7 @@ def problem(
     response.headers["Content-Type"] = "application/problem+json"
     response.headers["Cache-Control"] = "no-store"
     if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = f'Bearer error="{code}"' if code != "token_missing" else "Bearer"
+        response.headers["WWW-Authenticate"] = "Bearer" if code == "token_missing" else 'Bearer error="invalid_token"'
     return response
 
 

@@ -35,4 +35,4 @@ def ready() -> Any:
         parts["redis"] = "down"
     down = [name for name in ("postgresql", "redis") if parts[name] == "down"]
     status = "ready" if not down else "unavailable" if "postgresql" in down else "degraded"
-    return {"status": status, **parts}, 503 if "postgresql" in down else 200
+    return {"status": status, **parts}, *((503, {"Retry-After": "5"}) if "postgresql" in down else (200, {}))

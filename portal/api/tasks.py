@@ -5,6 +5,7 @@ from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import g, make_response, request, url_for
+from flask_babel import get_locale
 
 from portal.api import guards
 from portal.api.schemas import PageQuery
@@ -58,7 +59,8 @@ def show(uuid: UUID) -> Any:
     copy = tasks.poll(g.session_id, uuid, kind="api")
     db.session.commit()  # the log-in's last use, where it was looked up
     answer = make_response(dump(copy))
-    answer.set_etag(f"{copy.version}")
+    answer.set_etag(f"{copy.version}-{get_locale()}")  # it holds sentences
+    answer.vary.add("Accept-Language")
     return answer.make_conditional(request)
 
 

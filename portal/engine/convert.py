@@ -72,7 +72,11 @@ def convert(
             ) as connection:
                 job = _Job(connection, source, target, work, max(VECTOR, group_rows), stop, report)
                 return job.csv(sniffed.dialect) if sniffed.dialect else job.ndjson()
-        except duckdb.OutOfMemoryException:
+        except (
+            duckdb.OutOfMemoryException,
+            duckdb.NotImplementedException,
+        ):
+            # The second is for a row larger than its buffer.
             continue
         except duckdb.IOException as problem:
             if "No space left" in str(problem) or "quota exceeded" in str(problem):

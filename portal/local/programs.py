@@ -49,7 +49,7 @@ def of_the_portal(place: Place, sample_port: int) -> Programs:
     """What `make run` starts."""
     scripts = Path(sys.executable).parent
     concurrency = place.environ.get("WORKER_CONCURRENCY") or "2"
-    web = f"--interface wsgi --host {place.host} --port {place.port} --workers 1 --blocking-threads 4 --no-ws"
+    web = f"--interface wsgi --host {place.host} --port {place.port} --workers 1 --blocking-threads 16 --no-ws"
     worker = f"-A celery_app worker -Q default -c {concurrency} -l info --without-gossip --without-mingle"
     return Programs(
         migrate=[str(scripts / "flask"), "--app", "wsgi", "db", "upgrade"],

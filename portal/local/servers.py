@@ -94,6 +94,9 @@ class Postgres(_Server):
         settings = [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
+            # Statements hold what people typed and hashes of passwords.
+            "log_min_error_statement=panic",
+            "log_error_verbosity=terse",
             *(_FORGETFUL if throwaway else ()),
         ]
         self.child = self._program(

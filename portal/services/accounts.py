@@ -1,10 +1,11 @@
 """People: sign up, prove who you are."""
 
+import unicodedata
 from dataclasses import dataclass
 
 import phonenumbers
 from sqlalchemy import func, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from portal import validation
 from portal.errors import Conflict, Invalid, Unauthorized
@@ -58,8 +59,10 @@ def register(registration: Registration, *, locale: str) -> User:
         with db.session.begin_nested():
             db.session.add(user)
             db.session.flush()
-    except IntegrityError as error:
+    except SQLAlchemyError as error:
         codes.put_back(used)
+        if not isinstance(error, IntegrityError):
+            raise
         constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
         field = _TAKEN.get(constraint or "")
         if field is None:
@@ -93,8 +96,9 @@ def set_locale(user_id: int, locale: str) -> None:
 def _find(account: str) -> User | None:
     if "\x00" in account or len(account) > 254:
         return None
+    account = unicodedata.normalize("NFKC", account)
     names = [
-        func.lower(User.username) == account.lower(),
+        func.lower(User.username) == func.lower(account),
         User.email == account.lower(),
     ]
     try:

@@ -1,6 +1,7 @@
 """One-time codes by SMS: kept in Redis as keyed hashes only; counted before they are sent; used once."""
 
 import hmac
+import ipaddress
 import secrets
 from dataclasses import dataclass
 from hashlib import sha256
@@ -79,6 +80,8 @@ def request(phone_number: str, purpose: str, *, ticket: str, randstr: str = "", 
 
     Raises `BadRequest` (captcha), `TooMany` with `retry_after`, `Unavailable` when Redis is away.
     """
+    if not phone_number.startswith(tuple(f"+{country}" for country in settings().sms_countries)):
+        raise Invalid("phone_invalid", field="phone_number")
     captcha.spend(ticket, randstr=randstr, address=address)
     share = secrets.token_hex(8)
     # Someone who has an account is told so by SMS, not by the page: a stranger cannot find out who has one.
@@ -132,7 +135,7 @@ def put_back(used: Used) -> None:
 def _take(phone_number: str, address: str, share: str) -> None:
     shares = {
         _number_key(phone_number): limits.SMS_PER_NUMBER,
-        f"sms:address:{address}": (limits.Window(settings().sms_per_address_day, limits.DAY),),
+        _address_key(address): (limits.Window(settings().sms_per_address_day, limits.DAY),),
         "sms:all": (limits.Window(settings().sms_per_day, limits.DAY),),
     }
     args: list[str | int] = [share]
@@ -150,7 +153,7 @@ def _give_back(letter: Letter) -> None:
         with redis().pipeline(transaction=True) as pipe:
             for key in (
                 _number_key(letter.phone_number),
-                f"sms:address:{letter.address}",
+                _address_key(letter.address),
                 "sms:all",
             ):
                 pipe.zrem(key, letter.share)
@@ -182,3 +185,9 @@ def _key(purpose: str, phone_number: str) -> str:
 
 def _number_key(phone_number: str) -> str:
     return f"sms:number:{_mac('number', phone_number)[:32]}"
+
+
+def _address_key(address: str) -> str:
+    """One key for an IPv4 address, and one for the whole /64 that an IPv6 client can choose from."""
+    network = ipaddress.ip_network((address, 64 if ":" in address else 32), strict=False) if address else "unknown"
+    return f"sms:address:{network}"

@@ -7,17 +7,19 @@ A copy that is missing is read from PostgreSQL again; when Redis is away, everyt
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from loguru import logger
 
-from portal.extensions import RedisError, redis
+from portal.extensions import Client, RedisError, redis
 from portal.services.copies import TaskCopy
 
-TASK_SECONDS = 30
+TASK_SECONDS = 5  # how long a copy can be out of date when Redis missed a write; beats renew it each second
 SESSION_SECONDS = 30
+AWAY_SECONDS = 2
 TOMBSTONE_SECONDS = 3600
 ENDED = "ended"
 # There while every ended log-in is known to be buried. The dispatcher renews it each second, after burying: when Redis
@@ -34,17 +36,31 @@ return 1
 """
 
 
+@contextmanager
+def _unless_away() -> Iterator[Client]:
+    """The client; for two seconds after a failure RedisError at once: a hung Redis must not hold up every poll."""
+    client = redis()
+    if time.monotonic() < client.away_until:
+        raise RedisError
+    try:
+        yield client
+    except RedisError:
+        client.away_until = time.monotonic() + AWAY_SECONDS
+        raise
+
+
 def publish_task(copy: TaskCopy) -> None:
     """Keep this copy of a task unless a newer one is there. Never raises."""
     try:
-        redis().eval(
-            _PUBLISH,
-            1,
-            f"task:{copy.uuid}",
-            copy.version,
-            copy.model_dump_json(),
-            TASK_SECONDS,
-        )
+        with _unless_away() as client:
+            client.eval(
+                _PUBLISH,
+                1,
+                f"task:{copy.uuid}",
+                copy.version,
+                copy.model_dump_json(),
+                TASK_SECONDS,
+            )
     except RedisError as error:
         logger.warning("redis: task copy not written: {}", type(error).__name__)
 
@@ -52,7 +68,8 @@ def publish_task(copy: TaskCopy) -> None:
 def remember_session(session_id: UUID, user: dict[str, Any]) -> None:
     """Keep who a live log-in is; a tombstone stays. Never raises."""
     try:
-        redis().set(f"session:{session_id}", json.dumps(user), nx=True, ex=SESSION_SECONDS)
+        with _unless_away() as client:
+            client.set(f"session:{session_id}", json.dumps(user), nx=True, ex=SESSION_SECONDS)
     except RedisError as error:
         logger.warning("redis: session not remembered: {}", type(error).__name__)
 
@@ -112,7 +129,7 @@ def look(session_id: UUID, task_uuid: UUID) -> tuple[dict[str, Any] | None, Task
 
 
 def _looked(session_id: UUID, task_uuid: UUID) -> list[str | None]:
-    with redis().pipeline(transaction=False) as pipe:
+    with _unless_away() as client, client.pipeline(transaction=False) as pipe:
         pipe.get(HEARD)
         pipe.get(f"session:{session_id}")
         pipe.hget(f"task:{task_uuid}", "body")

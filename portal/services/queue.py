@@ -53,7 +53,7 @@ def put_back_lost() -> int:
         Task.status == "queued",
         Task.dispatched_at < func.now() - timedelta(seconds=limits.DOORBELL_SECONDS),
     )
-    moved = list(_move(unanswered, status="pending"))
+    moved = list(_move(_free(unanswered), status="pending"))
     for task in db.session.scalars(
         select(Task)
         .where(Task.status == "processing", Task.lease_until < func.now())
@@ -82,12 +82,16 @@ def expire_late() -> int:
     late = and_(Task.status.in_(WAITING), Task.start_before < func.now())
     return len(
         _move(
-            late,
+            _free(late),
             status="expired",
             finished_at=func.now(),
             error={"code": "started_too_late", "params": {}},
         )
     )
+
+
+def _free(where: ColumnElement[bool]) -> ColumnElement[bool]:
+    return Task.id.in_(select(Task.id).where(where).with_for_update(skip_locked=True))
 
 
 def _move(where: ColumnElement[bool], **values: Any) -> Sequence[Task]:

@@ -26,7 +26,12 @@ def claim(uuid: UUID, worker: str) -> TaskCopy | None:
     """Take the task: a new attempt begins. None when another worker has it, or it has ended or is too late."""
     query = (
         update(Task)
-        .where(Task.uuid == uuid, Task.status.in_(WAITING), Task.start_before > func.now())
+        .where(
+            Task.uuid == uuid,
+            Task.status.in_(WAITING),
+            Task.start_before > func.now(),
+            Task.next_run_at <= func.now(),
+        )
         .values(
             status="processing",
             attempt=Task.attempt + 1,

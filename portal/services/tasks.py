@@ -67,6 +67,8 @@ def submit(
     countdown: int = 0,
 ) -> Task:
     """A new task, to start in `countdown` seconds. The same nonce again answers the task it made before."""
+    if nonce is not None and not nonce.isprintable():
+        raise Invalid("idempotency_key_invalid", field="Idempotency-Key")
     start = func.now() + timedelta(seconds=countdown)
     values = {
         "owner_id": user.id,
@@ -79,7 +81,10 @@ def submit(
     query = insert(Task).values(values).on_conflict_do_nothing(constraint="uq_tasks_owner_id_nonce").returning(Task)
     task = db.session.scalar(query)
     if task is None:
-        return db.session.scalars(select(Task).where(Task.owner_id == user.id, Task.nonce == nonce)).one()
+        before = db.session.scalars(select(Task).where(Task.owner_id == user.id, Task.nonce == nonce)).one()
+        if (before.kind, before.params) != (kind, values["params"]):
+            raise Invalid("idempotency_key_reused", field="Idempotency-Key")
+        return before
     publish(task)
     return task
 

@@ -108,9 +108,7 @@ def logout() -> ResponseReturnValue:
     """End this log-in."""
     sessions.end(guards.user(), guards.login_session().id, "logout")
     db.session.commit()
-    locale = session.get("locale")
-    session.clear()
-    session["locale"] = locale
+    guards.forget()
     flash(_("You are logged out."), "success")
     return redirect(url_for("home.index"), 303)
 
@@ -124,6 +122,8 @@ def _browser() -> dict[str, str]:
 
 
 def _enter(login: LoginSession) -> ResponseReturnValue:
+    if current_user.is_authenticated:  # this browser's log-in before this one
+        sessions.end(guards.user(), guards.login_session().id, "logout")
     db.session.commit()
     guards.log_in(login)
     return redirect(guards.safe_next(request.args.get("next")) or url_for("tasks.index"), 303)

@@ -1,6 +1,7 @@
 """Errors as pages, or as a short note for htmx; without the database or the session."""
 
 from flask import g, make_response, render_template
+from flask.globals import request_ctx
 from flask_babel import lazy_gettext as _
 from werkzeug.wrappers import Response
 
@@ -22,6 +23,7 @@ REFUSED = _("That did not work")
 
 def of_portal_error(error: PortalError) -> Response:
     if isinstance(error, Unauthorized):
+        guards.forget()
         answer: Response = make_response(guards.ask_to_log_in())
         return answer
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
@@ -33,6 +35,8 @@ def of_status(status: int, headers: dict[str, str] | None = None) -> Response:
 
 
 def _answer(status: int, message: str, headers: dict[str, str]) -> Response:
+    if request_ctx.url_adapter is None:  # a Host that is not ours, or is none: no address can be made for a page
+        return Response(message, status, headers, mimetype="text/plain")
     template = "errors/_partial.html" if htmx.is_htmx() else "errors/page.html"
     page = render_template(
         template,

@@ -9,12 +9,20 @@ from uuid import UUID
 from flask import abort, g, redirect, request, session, url_for
 from flask_login import UserMixin, current_user, login_user
 
-from portal.errors import Unauthorized
 from portal.extensions import db, settings
 from portal.models import LoginSession, User
 from portal.services import sessions
 from portal.web import htmx
 
+PROXIED = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-Ip",
+    "CF-Connecting-IP",
+    "Via",
+)
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -35,7 +43,17 @@ def load_member(session_id: str) -> Member | None:
     except ValueError:
         return None
     db.session.commit()  # that it was used
-    return Member(login) if login else None
+    if login is None:
+        forget()
+        return None
+    return Member(login)
+
+
+def forget() -> None:
+    """Make this browser a stranger's; its language stays."""
+    locale = session.get("locale")
+    session.clear()
+    session["locale"] = locale
 
 
 def log_in(login: LoginSession) -> None:
@@ -83,9 +101,9 @@ def member_polls(view: View) -> View:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
             g.session_id = UUID(session.get("_user_id", ""))
-            return view(*args, **kwargs)
-        except (ValueError, Unauthorized):
+        except ValueError:
             return ask_to_log_in()
+        return view(*args, **kwargs)
 
     guarded.guard = "member"  # type: ignore[attr-defined]
     return cast(View, guarded)
@@ -96,8 +114,8 @@ def outbox_reader(view: View) -> View:
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        host = (request.host.rpartition(":")[0] or request.host).strip("[]")
-        forwarded = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"))
+        host = (request.host.rpartition(":")[0] or request.host).strip("[]").lower()
+        forwarded = any(name in request.headers for name in PROXIED)
         if (
             not settings().is_local
             or forwarded

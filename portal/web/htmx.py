@@ -15,7 +15,10 @@ def is_htmx() -> bool:
 
 def current_path() -> str | None:
     """The path of the page that htmx asks from."""
-    parts = urlsplit(request.headers.get("HX-Current-URL", ""))
+    try:
+        parts = urlsplit(request.headers.get("HX-Current-URL", ""))
+    except ValueError:
+        return None
     return parts.path + (f"?{parts.query}" if parts.query else "") or None
 
 

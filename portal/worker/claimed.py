@@ -77,8 +77,9 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
         yield None
         return
     home = settings().work_folder / task_uuid
-    for earlier in range(1, copy.attempt):  # what an attempt that died left behind
+    for earlier in range(1, copy.attempt):
         shutil.rmtree(home / str(earlier), ignore_errors=True)
+    _sweep(home.parent)
     folder = home / str(copy.attempt)
     run = Run(current_app._get_current_object(), copy, folder)  # type: ignore[attr-defined]
     run.start()
@@ -98,6 +99,15 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # another attempt has begun in it
                 home.rmdir()
+
+
+def _sweep(work: Path) -> None:
+    """Remove what attempts that died left on this machine: no attempt lives as long as its folder has."""
+    for folder in work.glob("*/*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > 2 * limits.TASK_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.parent.rmdir()
 
 
 def _explained(error: Exception) -> tuple[dict[str, Any], bool]:

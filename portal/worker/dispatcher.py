@@ -17,7 +17,7 @@ from loguru import logger
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import jobs, limits
+from portal import jobs
 from portal.extensions import db, settings
 from portal.services import queue, sessions
 from portal.worker import reaper
@@ -71,7 +71,7 @@ class Dispatcher:
                     queue=jobs.QUEUE,
                     ignore_result=True,
                     retry=False,
-                    expires=limits.DOORBELL_SECONDS,
+                    expires=600,  # by then it was rung again many times; generous, for clocks differ
                 )
             except (BrokerDown, RedisError, OSError) as error:
                 logger.warning("dispatcher: broker: {}; what waits is rung for again later", type(error).__name__)

@@ -1,5 +1,6 @@
 """Sign up, log in, log out and refresh through the JSON door."""
 
+import time
 from typing import Any
 
 import pytest
@@ -233,3 +234,23 @@ def test_logging_out_everywhere(app: APIFlask, client: FlaskClient) -> None:
     client.post("/api/v1/auth/logout-all", headers=bearer(one["access_token"]))
     for pair in (one, two):
         assert client.get("/api/v1/users/me", headers=bearer(pair["access_token"])).status_code == 401
+
+
+@pytest.mark.parametrize("phone", ["010-62345678", "4008001234", "+1 900 555 0199", "+870 772 001 234", "12345"])
+def test_codes_go_to_mobile_phones_only(app: APIFlask, client: FlaskClient, phone: str) -> None:
+    answer = ask_for_code(client, phone)
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "phone_invalid")
+
+
+def test_a_password_made_to_be_slow_to_judge_is_not(app: APIFlask, client: FlaskClient) -> None:
+    began = time.process_time()
+    register(client, "000000", password='"@4({[<3690!|17+5$2%x' * 4)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("typed", ["ｅｒｉｎｎａ", "ErinNA"])
+def test_a_username_is_found_however_it_is_typed(app: APIFlask, client: FlaskClient, typed: str) -> None:
+    ask_for_code(client)
+    assert register(client, sent(app)["code"], username="ｅｒｉｎｎａ").get_json()["user"]["username"] == "erinna"
+    answer = client.post("/api/v1/auth/login", json={"account": typed, "password": NEW["password"]})
+    assert answer.status_code == 200

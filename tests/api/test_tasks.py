@@ -128,3 +128,10 @@ def test_countdown_sets_the_start_back(client: FlaskClient, alice: dict[str, str
     with app.app_context():
         assert queue.admit() == []
         db.session.rollback()
+
+
+def test_the_same_key_for_something_else_is_refused(client: FlaskClient, alice: dict[str, str]) -> None:
+    key = {"Idempotency-Key": "abc"}
+    submit(client, {**alice, **key})
+    answer = submit(client, {**alice, **key}, name="other")
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "idempotency_key_reused")

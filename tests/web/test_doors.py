@@ -7,6 +7,8 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
+from portal.app import create_app
+from portal.config import Settings
 from tests.cast import PASSWORD, browser, csrf, person, post
 
 NOBODYS = "00000000-0000-4000-8000-000000000000"
@@ -154,3 +156,18 @@ def test_hostile_text_is_no_bug(app: APIFlask, method: str, path: str, values: d
         values["csrf_token"] = csrf(client, "/login")
     answer = getattr(client, method)(path, data=values, headers={"User-Agent": "x\ud7ff" * 400})
     assert answer.status_code < 500
+
+
+def test_an_error_is_a_page(client: FlaskClient) -> None:
+    answer = client.get("/nothing", headers={"Accept-Language": "en"})
+    assert (answer.status_code, "<h1>" in answer.text, '<html lang="en"' in answer.text) == (404, True, True)
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/api/v1/tasks"])
+def test_a_foreign_host_is_refused_without_a_page(settings: Settings, path: str) -> None:
+    named = create_app(Settings.model_validate(settings.model_dump() | {"allowed_hosts": ["station.example"]}))
+    client = named.test_client()
+    answer = client.get(path, headers={"Host": "evil.example"})
+    assert answer.status_code == 400
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "evil" not in answer.text

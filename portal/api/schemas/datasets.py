@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 from portal.api.schemas import Answer
 
@@ -21,8 +21,8 @@ class DatasetAnswer(Answer):
     name: str
     source_url: str
     rows: int
-    bytes: Annotated[int, Field(validation_alias="source_bytes")]
-    sha256: Annotated[str, Field(validation_alias="source_sha256")]
+    bytes: Annotated[int, Field(validation_alias=AliasChoices("bytes", "source_bytes"))]
+    sha256: Annotated[str, Field(validation_alias=AliasChoices("sha256", "source_sha256"))]
     stored_bytes: int
     columns: list[ColumnAnswer]
     created_at: datetime

@@ -10,6 +10,7 @@ from playwright.sync_api import APIRequestContext, Browser, Playwright
 from tests.browser.chromium import find_chromium
 from tests.browser.data_server import DataServer, serving
 from tests.browser.visits import Visits
+from tests.conftest import Urls, own_database
 from tests.stack import Stack, new_number, stack
 
 PASSWORD = "correct horse battery staple"
@@ -22,8 +23,17 @@ def data() -> Iterator[DataServer]:
 
 
 @pytest.fixture(scope="session")
-def portal(data: DataServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with stack(tmp_path_factory.mktemp("portal"), FETCH_ALLOW_HOSTS=data.host, DEFAULT_LOCALE="en") as started:
+def portal(servers: Urls, data: DataServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with (
+        own_database(servers, 14) as own,
+        stack(
+            tmp_path_factory.mktemp("portal"),
+            DATABASE_URL=own.database,
+            REDIS_URL=own.redis,
+            FETCH_ALLOW_HOSTS=data.host,
+            DEFAULT_LOCALE="en",
+        ) as started,
+    ):
         yield started
 
 

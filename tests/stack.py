@@ -4,7 +4,6 @@ import os
 import secrets
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,8 +52,3 @@ def stack(folder: Path, **env: str) -> Iterator[Stack]:
 def new_number() -> str:
     """A mainland mobile number that no test used before."""
     return f"+86138{secrets.randbelow(10**8):08}"
-
-
-def answers(url: str) -> bool:
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # ours
-        return bool(answer.status == 200)

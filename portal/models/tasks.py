@@ -93,7 +93,3 @@ class Task(Model):
             postgresql_where=text("status IN ('pending', 'queued')"),
         ),
     )
-
-    @property
-    def is_live(self) -> bool:
-        return self.status in LIVE

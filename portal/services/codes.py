@@ -14,7 +14,6 @@ from portal.extensions import RedisError, db, gateways, redis, settings
 from portal.models import User
 from portal.services import captcha
 
-PURPOSES = ("register",)
 EXISTS = "account_exists"
 
 # For each key its windows (how many, then "count, milliseconds" pairs): take a share of all of them, or of none.

@@ -64,7 +64,7 @@ def get_for(user: User, uuid: UUID) -> Dataset:
     return dataset
 
 
-def list_for(user: User, *, cursor: int | None = None, limit: int = 20) -> Page[Dataset]:
+def list_for(user: User, *, cursor: int | None = None, limit: int = limits.PAGE_SIZE) -> Page[Dataset]:
     """The user's datasets, newest first."""
     return page(
         select(Dataset).where(Dataset.owner_id == user.id),

@@ -121,17 +121,12 @@ def _bury(pipe: Any, session_ids: Sequence[UUID]) -> None:
 def look(session_id: UUID, task_uuid: UUID) -> tuple[dict[str, Any] | None, TaskCopy | None]:
     """Who the log-in is and the task's newest copy, each None when unknown here: one round trip."""
     try:
-        heard, user, task = _looked(session_id, task_uuid)
+        with _unless_away() as client, client.pipeline(transaction=False) as pipe:
+            pipe.get(HEARD)
+            pipe.get(f"session:{session_id}")
+            pipe.hget(f"task:{task_uuid}", "body")
+            heard, user, task = pipe.execute()
     except RedisError:
         return None, None
     known = json.loads(user) if heard and user and user != ENDED else None
     return known, TaskCopy.model_validate_json(task) if task else None
-
-
-def _looked(session_id: UUID, task_uuid: UUID) -> list[str | None]:
-    with _unless_away() as client, client.pipeline(transaction=False) as pipe:
-        pipe.get(HEARD)
-        pipe.get(f"session:{session_id}")
-        pipe.hget(f"task:{task_uuid}", "body")
-        found: list[str | None] = pipe.execute()
-    return found

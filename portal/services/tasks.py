@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from portal import access, jobs
+from portal import access, jobs, limits
 from portal.engine import guard
 from portal.errors import Conflict, Fault, Invalid, NotFound, Unauthorized
 from portal.extensions import db, settings
@@ -104,7 +104,7 @@ def get_for(user: User, uuid: UUID) -> Task:
     return task
 
 
-def list_for(user: User, *, cursor: int | None = None, limit: int = 20) -> Page[Task]:
+def list_for(user: User, *, cursor: int | None = None, limit: int = limits.PAGE_SIZE) -> Page[Task]:
     """The user's tasks, newest first."""
     return page(select(Task).where(Task.owner_id == user.id), Task, cursor=cursor, limit=limit)
 

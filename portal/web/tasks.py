@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.errors import PortalError
+from portal.errors import Conflict, PortalError
 from portal.extensions import db, settings
 from portal.services import tasks
 from portal.services.copies import copy_of
@@ -78,17 +78,21 @@ def progress(uuid: UUID) -> ResponseReturnValue:
     db.session.commit()  # the log-in's last use, where it was looked up
     if not htmx.is_htmx():
         return redirect(url_for(".show", uuid=uuid))
-    return htmx.part(
-        "tasks/_row.html" if request.args.get("as") == "row" else "tasks/_task.html",
-        task=copy,
-    )
+    return htmx.part(_fragment(), task=copy)
 
 
 @bp.post("/<uuid:uuid>/cancel")
 @guards.member_required
 def cancel(uuid: UUID) -> ResponseReturnValue:
-    """Cancel, and show how it stands."""
-    copy = copy_of(tasks.cancel(guards.user(), uuid))
+    """Cancel, and show how it stands; one that has just ended is shown as it is."""
+    try:
+        task = tasks.cancel(guards.user(), uuid)
+    except Conflict:
+        task = tasks.get_for(guards.user(), uuid)
     db.session.commit()
-    fragment = "tasks/_row.html" if request.args.get("as") == "row" else "tasks/_task.html"
-    return htmx.swap(fragment, otherwise=".show", values={"uuid": uuid}, task=copy)
+    return htmx.swap(_fragment(), otherwise=".show", values={"uuid": uuid}, task=copy_of(task))
+
+
+def _fragment() -> str:
+    """What the asking page shows: the task in full, or (`?as=row`) a row of the list."""
+    return "tasks/_row.html" if request.args.get("as") == "row" else "tasks/_task.html"

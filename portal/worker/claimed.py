@@ -29,6 +29,7 @@ class Run:
         self.copy, self.folder = copy, folder
         self.stop = Stop()
         self._app = app
+        self._give_up = settings().task_lease_seconds * limits.TASK_GIVE_UP_SHARE
         self._progress: tuple[int, dict[str, Any] | None] = (0, None)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"beat-{copy.uuid}", daemon=True)
@@ -47,7 +48,6 @@ class Run:
 
     def _beat(self) -> None:
         good = time.monotonic()
-        give_up = settings_of(self._app).task_lease_seconds * 0.75
         while not self._ended.wait(limits.TASK_BEAT_SECONDS):
             try:
                 with self._app.app_context():
@@ -56,16 +56,12 @@ class Run:
                     db.session.commit()
             except SQLAlchemyError as error:
                 logger.warning("beat: {}", type(error).__name__)
-                go_on = time.monotonic() - good < give_up
+                go_on = time.monotonic() - good < self._give_up
             else:
                 good = time.monotonic()
             if not go_on:
                 self.stop.set()
                 return
-
-
-def settings_of(app: Flask) -> Any:
-    return app.extensions["settings"]
 
 
 @contextmanager

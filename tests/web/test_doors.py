@@ -171,3 +171,12 @@ def test_a_foreign_host_is_refused_without_a_page(settings: Settings, path: str)
     assert answer.status_code == 400
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "evil" not in answer.text
+
+
+def test_cancelling_what_has_ended_shows_it_as_it_is(app: APIFlask) -> None:
+    person(app, "alice")
+    alice = browser(app, "alice")
+    where = post(alice, "/tasks/health-check", page="/tasks/").location
+    for _ in range(2):
+        answer = post(alice, f"{where}/cancel", page="/tasks/", headers={"HX-Request": "true"})
+        assert (answer.status_code, 'data-status="cancelled"' in answer.text) == (200, True)

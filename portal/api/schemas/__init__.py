@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from portal import limits
+
 
 class Body(BaseModel):
     """What a program sends: unknown fields are refused, so that a typing error does not pass in silence."""
@@ -21,7 +23,7 @@ class PageQuery(BaseModel):
     """Where to go on in a list, and how much of it to answer."""
 
     cursor: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    limit: Annotated[int, Field(ge=1, le=limits.PAGE_SIZE_MAX)] = limits.PAGE_SIZE
 
 
 class FieldError(Answer):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AliasChoices, BaseModel, Field
 
+from portal import limits
 from portal.api.schemas import Answer
 
 
@@ -36,7 +37,7 @@ class DatasetsAnswer(Answer):
 
 class RowsQuery(BaseModel):
     offset: Annotated[int, Field(ge=0, le=2**62)] = 0
-    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    limit: Annotated[int, Field(ge=1, le=limits.ROWS_MAX)] = limits.PREVIEW_ROWS
 
 
 class RowsAnswer(Answer):

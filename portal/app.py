@@ -3,7 +3,7 @@
 from apiflask import APIFlask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import answers, api, jobs, logs, models, web
+from portal import answers, api, cli, jobs, logs, models, web
 from portal.config import Settings, for_flask, load
 from portal.extensions import (
     babel,
@@ -17,7 +17,7 @@ from portal.extensions import (
 )
 from portal.gateways import build
 from portal.json_provider import StrictJSON
-from portal.services import after_commit
+from portal.services import after_commit, events
 
 
 def create_app(settings: Settings | None = None) -> APIFlask:
@@ -46,9 +46,11 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     jwt.init_app(app)
     with app.app_context():
         after_commit.register()
+        events.register()
 
     web.init_app(app, babel)
     api.init_app(app)
+    cli.init_app(app)
     answers.init_app(app, secure=not settings.is_local)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies

@@ -33,6 +33,12 @@ class Unauthorized(PortalError):
     status, code = 401, "unauthorized"
 
 
+class Forbidden(PortalError):
+    """Known, allowed in principle, but something is asked for first."""
+
+    status, code = 403, "forbidden"
+
+
 class NotFound(PortalError):
     status, code = 404, "not_found"
 

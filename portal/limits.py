@@ -15,7 +15,24 @@ class Window:
 
 SMS_PER_NUMBER = (Window(1, MINUTE), Window(5, HOUR), Window(10, DAY))
 SMS_RESEND_SECONDS = SMS_PER_NUMBER[0].seconds
+MAIL_PER_ADDRESS = (Window(1, MINUTE), Window(5, HOUR), Window(10, DAY))
+# Of the last so many codes to numbers with a common beginning, fewer than this share used: somebody is pumping.
+PREFIX_SENDS, PREFIX_SHARE = 50, 0.3
+PREFIX_DIGITS = 7
 
+# Log-ins, counted before the password is compared; those that succeed give their place back.
+LOGIN_PER_ACCOUNT = (Window(10, 5 * MINUTE),)
+LOGIN_PER_NETWORK = (Window(30, 5 * MINUTE),)
+LOGIN_OVERALL = (Window(1000, 5 * MINUTE),)
+LOGIN_WITHOUT_CAPTCHA = (Window(3, 5 * MINUTE),)  # after failures, while the captcha service is away
+CAPTCHA_AFTER = (Window(3, 15 * MINUTE),)
+CONFIRM_PER_USER = (Window(10, 5 * MINUTE),)
+OTP_PER_USER = (Window(5, 5 * MINUTE), Window(20, HOUR), Window(50, DAY))
+RESET_PER_NETWORK = (Window(5, HOUR), Window(20, DAY))  # of those without a captcha, from programs
+FRESH_SECONDS = 10 * MINUTE
+LINK_SECONDS = {"verify_email": 3 * DAY, "reset_password": 30 * MINUTE}
+
+GUESSES_PER_NETWORK = (Window(60, 5 * MINUTE),)
 CODE_DIGITS = 6
 CODE_SECONDS = 300
 CODE_TRIES = 5

@@ -11,11 +11,47 @@ from portal.formats import duration, filesize
 _ = lazy_gettext
 
 KINDS = {"fetch": _("Fetch"), "health_check": _("Health check")}
+ROLES = {"user": _("User"), "admin": _("Admin"), "super_admin": _("Super admin")}
+
+# What the history tells, by the kind of event.
+EVENTS = {
+    "account.registered": _("Account created"),
+    "account.deactivated": _("Account deactivated"),
+    "account.activated": _("Account activated"),
+    "account.role": _("Role changed from %(before)s to %(after)s"),
+    "account.username": _("Username changed"),
+    "account.email": _("E-mail address changed"),
+    "account.phone": _("Phone number changed"),
+    "email.verified": _("E-mail address verified"),
+    "email.link": _("Verification link sent"),
+    "login.succeeded": _("Logged in"),
+    "login.failed": _("Log-in failed"),
+    "login.limited": _("Log-in refused: too many tries"),
+    "session.confirmed": _("Password confirmed"),
+    "session.ended": _("Session ended"),
+    "session.ended_all": _("All sessions ended"),
+    "code.sent": _("Code sent by SMS"),
+    "code.not_sent": _("Code could not be sent"),
+    "code.wrong": _("Wrong code"),
+    "password.changed": _("Password changed"),
+    "password.link": _("Link to reset the password asked for"),
+    "password.reset": _("Password reset"),
+    "token.refreshed": _("Token refreshed"),
+    "token.reused": _("An old token was used; the session was ended"),
+    "factor.enabled": _("Two-factor log-in switched on"),
+    "factor.disabled": _("Two-factor log-in switched off"),
+    "factor.failed": _("Wrong two-factor code"),
+    "factor.recovery_used": _("Recovery code used"),
+    "factor.recovery_renewed": _("New recovery codes made"),
+    "prefix.stopped": _("SMS to numbers that begin with %(prefix)s stopped"),
+    "prefix.lifted": _("SMS to numbers that begin with %(prefix)s allowed again"),
+}
 
 SENTENCES = {
     # doors
     "bad_request": _("The request cannot be understood."),
     "unauthorized": _("Log in first."),
+    "forbidden": _("You may not do this."),
     "not_found": _("There is nothing here."),
     "conflict": _("That is not possible as things stand."),
     "invalid": _("Some fields need another look."),
@@ -24,6 +60,7 @@ SENTENCES = {
     "internal": _("Something went wrong on our side. Try again; if it stays, tell your administrator."),
     "database_unavailable": _("The database is away for a moment. Nothing is lost; try again in a few seconds."),
     "csrf_failed": _("This page is out of date. Load it again, then repeat what you did."),
+    "origin_foreign": _("This came from another site, so nothing was done. Open the page here and try again."),
     # accounts
     "credentials_wrong": _("Account or password is wrong."),
     "session_ended": _("Your log-in has ended. Log in again."),
@@ -46,9 +83,41 @@ SENTENCES = {
     "captcha_unavailable": _("The captcha service is away. Try again in a moment."),
     "codes_unavailable": _("Codes cannot be sent or checked right now. Try again in half a minute."),
     "sms_too_many": _("Too many codes were asked for. Wait %(wait)s before the next one."),
+    "sms_budget_spent": _("No more codes can be sent at the moment. Log in with your password, or try again later."),
+    "sms_prefix_stopped": _("Codes to numbers like this one are stopped. Log in with your password, or ask us."),
+    "mail_too_many": _("Too many mails were asked for. Wait %(wait)s before the next one."),
+    "mail_budget_spent": _("No more mails can be sent at the moment. Try again later."),
+    "login_too_many": _("Too many tries. Wait %(wait)s, then try again."),
+    "captcha_required": _("Solve the captcha, then try again."),
+    "otp_required": _("Enter the code of your authenticator app, too."),
+    "two_factor_required": _("Switch on two-factor log-in in your account, then log in with it."),
+    "fresh_login_required": _("Confirm your password first."),
+    "password_wrong": _("The password is wrong."),
+    "link_wrong": _("This link is too old or was used before. Ask for a new one."),
+    "link_sent": _("If there is an account, a mail is on its way."),
+    "password_set": _("The password is set. Log in with it."),
+    "email_verified": _("The e-mail address is verified."),
+    "email_verified_already": _("The e-mail address is verified already."),
+    "confirmed": _("Confirmed."),
     "sms_throttled": _("The SMS service is busy. Try again in a minute."),
     "sms_unavailable": _("The SMS could not be sent. Try again in a minute."),
+    "sms_number_refused": _("No SMS can be sent to this number."),
+    "sms_misconfigured": _("The SMS service is not set up correctly. Tell your administrator."),
+    "mail_throttled": _("The mail service is busy. Try again in a minute."),
+    "mail_unavailable": _("The mail could not be sent. Try again in a minute."),
+    "mail_address_refused": _("No mail can be sent to this address."),
+    "mail_misconfigured": _("The mail service is not set up correctly. Tell your administrator."),
     "locale_unknown": _("We do not speak this language yet."),
+    # second factors
+    "otp_wrong": _("This code is wrong or was used before. Enter the one your authenticator shows now."),
+    "otp_too_many": _("Too many tries. Wait %(wait)s, then enter a new code."),
+    "otp_on": _("Two-factor log-in is on already."),
+    "otp_off": _("Switch two-factor log-in on first."),
+    "otp_needed": _("Administrators need two-factor log-in; it stays on."),
+    # administration
+    "role_unknown": _("There is no such role."),
+    "admin_oneself": _("You cannot change your own role, nor lock yourself out. Ask another super admin."),
+    "super_admin_needed": _("Only a super admin may do this."),
     # tasks
     "kind_unknown": _("There is no such kind of task."),
     "params_unknown": _("There is no such parameter."),
@@ -146,6 +215,14 @@ def _readable(code: str, name: str, value: Any) -> Any:
         return duration(value)
     is_size = name in _SIZES or (code, name) == ("too_large", "limit")
     return filesize(value) if is_size and value is not None else value
+
+
+def event_sentence(event: Any) -> str:
+    """What an event of the history tells."""
+    words = {
+        name: ROLES.get(value, value) if isinstance(value, str) else value for name, value in event.details.items()
+    }
+    return str(EVENTS[event.kind]) % defaultdict(lambda: "–", words)
 
 
 def status_sentence(status: int) -> str:

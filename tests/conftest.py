@@ -100,6 +100,9 @@ def settings(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         captcha_cost=100,
         default_locale="en",
         sms_per_address_day=10_000,
+        sms_per_minute=10_000,
+        sms_per_day=10_000,
+        api_per_minute=100_000,
         fetch_allow_hosts=[],
     )
 
@@ -121,7 +124,7 @@ def whole_app(settings: Settings) -> Iterator[APIFlask]:
 def app(whole_app: APIFlask) -> Iterator[APIFlask]:
     """The application with empty tables and an empty Redis."""
     with whole_app.app_context():
-        db.session.execute(text("TRUNCATE users CASCADE"))
+        db.session.execute(text("TRUNCATE users, events, events_head, messages, stopped_prefixes CASCADE"))
         db.session.commit()
         whole_app.extensions["redis"].flushdb()
         (whole_app.extensions["settings"].instance_path / "outbox.jsonl").unlink(missing_ok=True)

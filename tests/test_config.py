@@ -10,7 +10,7 @@ from portal.config import Settings
 
 KEYS = {name: secrets.token_urlsafe(40) for name in ("SECRET_KEY", "JWT_SECRET_KEY", "PASSWORD_KEY")}
 GOOD = {**KEYS, "DATABASE_URL": "postgresql://u:p@h/d", "REDIS_URL": "redis://h"}
-CHOSEN = {"SMS_GATEWAY": "outbox", "CAPTCHA_GATEWAY": "altcha"}
+CHOSEN = {"SMS_GATEWAY": "outbox", "MAIL_GATEWAY": "outbox", "CAPTCHA_GATEWAY": "altcha"}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,8 @@ def test_production_starts_with_gateways_chosen_by_name(monkeypatch: pytest.Monk
 
 def test_local_mode_chooses_its_gateways(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, {**GOOD, "PORTAL_MODE": "local", "FETCH_ALLOW_HOSTS": "a.test:80, [::1]:8080"})
-    assert (settings.sms_gateway, settings.captcha_gateway) == ("outbox", "altcha")
+    chosen = settings.sms_gateway, settings.mail_gateway, settings.captcha_gateway
+    assert chosen == ("outbox", "outbox", "altcha")
     assert settings.allowed_targets == {("a.test", 80), ("::1", 8080)}
 
 
@@ -47,6 +48,7 @@ def test_local_mode_chooses_its_gateways(monkeypatch: pytest.MonkeyPatch) -> Non
         ({"JWT_SECRET_KEY": KEYS["SECRET_KEY"]}, "must differ"),
         ({"DATABASE_URL": "sqlite://"}, "database_url"),
         ({"SMS_GATEWAY": ""}, "SMS_GATEWAY"),
+        ({"MAIL_GATEWAY": ""}, "MAIL_GATEWAY"),
         ({"CAPTCHA_GATEWAY": ""}, "CAPTCHA_GATEWAY"),
         ({"FETCH_ALLOW_HOSTS": "example.com"}, "fetch_allow_hosts"),
         ({"FETCH_PORTS": "80,abc"}, "fetch_ports"),

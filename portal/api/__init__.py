@@ -2,14 +2,15 @@
 
 from apiflask import APIFlask
 
-from portal.api import accounts, datasets, description, errors, health, sessions, tasks
+from portal.api import accounts, admin, credentials, datasets, description, errors, health, rates, sessions, tasks
 from portal.extensions import csrf
 
-BLUEPRINTS = (accounts.bp, sessions.bp, tasks.bp, datasets.bp, health.bp)
+BLUEPRINTS = (accounts.bp, credentials.bp, sessions.bp, tasks.bp, datasets.bp, admin.bp, health.bp)
 
 
 def init_app(app: APIFlask) -> None:
     """Register the blueprints. They take tokens only, never cookies, so CSRF does not reach them."""
+    rates.init_app(app)
     app.error_processor(errors.of_validation)
     app.spec_processor(description.complete)
     app.security_schemes = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}

@@ -3,7 +3,6 @@
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import request
 from flask_babel import get_locale
 
 from portal import limits, validation
@@ -17,13 +16,14 @@ from portal.api.schemas.accounts import (
     RegisterBody,
     SmsCodeAnswer,
     SmsCodeBody,
+    SmsLoginBody,
     TokensAnswer,
     UserAnswer,
 )
 from portal.errors import Unauthorized
 from portal.extensions import db, gateways
 from portal.models import User
-from portal.services import accounts, codes, sessions
+from portal.services import accounts, codes, factors, sessions
 from portal.wording import sentence
 
 bp = APIBlueprint("api_accounts", __name__, url_prefix="/api/v1/auth", tag="auth")
@@ -56,10 +56,13 @@ def sms_code(body: SmsCodeBody) -> Any:
         body.purpose,
         ticket=body.captcha.ticket,
         randstr=body.captcha.randstr,
-        address=request.remote_addr or "",
+        visitor=guards.visitor(),
     )
     db.session.commit()
-    codes.deliver(letter)
+    try:
+        codes.deliver(letter)
+    finally:
+        db.session.commit()  # what became of it
     return {
         "expires_in": limits.CODE_SECONDS,
         "resend_after": limits.SMS_RESEND_SECONDS,
@@ -72,8 +75,8 @@ def sms_code(body: SmsCodeBody) -> Any:
 @bp.output(LoginAnswer)
 def register(body: RegisterBody) -> Any:
     """A new account, logged in at once."""
-    user = accounts.register(accounts.Registration(**body.model_dump()), locale=str(get_locale()))
-    return _logged_in(user)
+    registration = accounts.Registration(**body.model_dump())
+    return _logged_in(accounts.register(registration, locale=str(get_locale()), visitor=guards.visitor()))
 
 
 @bp.post("/login")
@@ -81,8 +84,21 @@ def register(body: RegisterBody) -> Any:
 @bp.input(LoginBody, arg_name="body")
 @bp.output(LoginAnswer)
 def login(body: LoginBody) -> Any:
-    """By username, e-mail address or phone number, and password."""
-    return _logged_in(accounts.authenticate(body.account, body.password))
+    """By username, e-mail address or phone number, and password; `otp` for those with a second factor."""
+    ticket, randstr = (body.captcha.ticket, body.captcha.randstr) if body.captcha else ("", "")
+    visitor = guards.visitor()
+    user = accounts.authenticate(body.account, body.password, visitor=visitor, ticket=ticket, randstr=randstr)
+    return _logged_in(user, body.otp)
+
+
+@bp.post("/login/sms")
+@guards.public
+@bp.input(SmsLoginBody, arg_name="body")
+@bp.output(LoginAnswer)
+def login_sms(body: SmsLoginBody) -> Any:
+    """By phone number and the code sent to it for `login`."""
+    number = validation.normalise_phone(body.phone_number)
+    return _logged_in(accounts.authenticate_by_code(number, body.sms_code, visitor=guards.visitor()), body.otp)
 
 
 @bp.post("/refresh")
@@ -93,7 +109,7 @@ def refresh(body: RefreshBody) -> Any:
     """A new pair. A refresh token is good once; an older one ends the log-in."""
     session_id, jti = guards.opened(body.refresh_token, "refresh")
     try:
-        login = sessions.rotate(session_id, jti)
+        login = sessions.rotate(session_id, jti, visitor=guards.visitor())
     except Unauthorized:
         db.session.commit()  # the end of the log-in, when an old token was used
         raise
@@ -108,7 +124,7 @@ def refresh(body: RefreshBody) -> Any:
 @bp.output(Message)
 def logout() -> Any:
     """End this log-in: its tokens are refused from the next call on."""
-    sessions.end(guards.user(), guards.login().id, "logout")
+    sessions.end(guards.user(), guards.login().id, "logout", visitor=guards.visitor())
     db.session.commit()
     return {"message": sentence({"code": "logged_out", "params": {}})}
 
@@ -119,13 +135,17 @@ def logout() -> Any:
 @bp.output(Message)
 def logout_all() -> Any:
     """End every log-in of yours, browsers too."""
-    sessions.end_all(guards.user(), "logout_all")
+    sessions.end_all(guards.user(), "logout_all", visitor=guards.visitor())
     db.session.commit()
     return {"message": sentence({"code": "logged_out", "params": {}})}
 
 
-def _logged_in(user: User) -> dict[str, Any]:
-    agent, address = request.user_agent.string, request.remote_addr or ""
-    login = sessions.start(user, kind="api", user_agent=agent, address=address)
+def _logged_in(user: User, otp: str = "") -> dict[str, Any]:
+    if user.has_second_factor:
+        if not otp:
+            db.session.commit()
+            raise Unauthorized("otp_required", field="otp")
+        factors.check(user, otp, visitor=guards.visitor())
+    login = sessions.start(user, kind="api", visitor=guards.visitor(), two_factor=user.has_second_factor)
     db.session.commit()
     return {**guards.token_pair(login), "user": UserAnswer.model_validate(login.user)}

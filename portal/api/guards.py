@@ -11,10 +11,11 @@ from flask_jwt_extended import create_access_token, create_refresh_token, decode
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from portal import limits
-from portal.errors import Unauthorized
+from portal.errors import Forbidden, NotFound, Unauthorized
 from portal.extensions import db
 from portal.models import LoginSession, User
 from portal.services import sessions
+from portal.services.events import Visitor
 
 View = TypeVar("View", bound=Callable[..., Any])
 REQUIRED = {"exp", "iat", "jti", "type", "sid", "iss", "aud"}
@@ -31,7 +32,7 @@ def bearer_required(view: View) -> View:
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        found = sessions.find_live(header_session(), kind="api")
+        found = sessions.find_live(header_session(), kind="api", address=request.remote_addr or "")
         if found is None:
             raise Unauthorized("token_invalid")
         db.session.commit()  # that it was used
@@ -42,6 +43,22 @@ def bearer_required(view: View) -> View:
     return guarded  # type: ignore[return-value]
 
 
+def admin_bearer(view: View) -> View:
+    """An admin's access token, from a log-in with a second factor; to all others there is nothing here."""
+
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if not user().is_admin:
+            raise NotFound
+        if login().two_factor_at is None:
+            raise Forbidden("two_factor_required")
+        return view(*args, **kwargs)
+
+    marked = bearer_required(guarded)
+    marked.guard = "admin"  # type: ignore[attr-defined]
+    return marked  # type: ignore[return-value]
+
+
 def bearer_polls(view: View) -> View:
     """An access token whose log-in the view itself checks, without SQL, in the service it calls."""
 
@@ -50,6 +67,7 @@ def bearer_polls(view: View) -> View:
         g.session_id = header_session()
         return view(*args, **kwargs)
 
+    guarded.polls = True  # type: ignore[attr-defined]
     guarded.guard = "bearer"  # type: ignore[attr-defined]
     return guarded  # type: ignore[return-value]
 
@@ -61,6 +79,11 @@ def login() -> LoginSession:
 
 def user() -> User:
     return login().user
+
+
+def visitor() -> Visitor:
+    """Who calls, as far as the connection tells."""
+    return Visitor(request.remote_addr or "", request.user_agent.string)
 
 
 def header_session() -> UUID:

@@ -6,9 +6,10 @@ from uuid import UUID
 from apiflask import APIBlueprint
 
 from portal.api import guards
-from portal.api.schemas.accounts import SessionAnswer, SessionsAnswer, UserAnswer
+from portal.api.schemas import PageQuery
+from portal.api.schemas.accounts import EventsAnswer, ProfileBody, SessionAnswer, SessionsAnswer, UserAnswer, dump_event
 from portal.extensions import db
-from portal.services import sessions
+from portal.services import credentials, events, sessions
 
 bp = APIBlueprint("api_sessions", __name__, url_prefix="/api/v1/users/me", tag="users")
 
@@ -20,6 +21,29 @@ bp = APIBlueprint("api_sessions", __name__, url_prefix="/api/v1/users/me", tag="
 def me() -> Any:
     """The account behind the token."""
     return UserAnswer.model_validate(guards.user())
+
+
+@bp.patch("")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.input(ProfileBody, arg_name="body")
+@bp.output(UserAnswer)
+def change(body: ProfileBody) -> Any:
+    """Change what is sent; e-mail and phone number need a log-in of the last ten minutes, or `/auth/confirm`."""
+    user = credentials.change(guards.login(), **body.model_dump(exclude_none=True), visitor=guards.visitor())
+    db.session.commit()
+    return UserAnswer.model_validate(user)
+
+
+@bp.get("/events")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.input(PageQuery, location="query", arg_name="query")
+@bp.output(EventsAnswer)
+def history(query: PageQuery) -> Any:
+    """What happened to your account, newest first."""
+    found = events.list_for(guards.user(), cursor=query.cursor, limit=query.limit)
+    return {"items": [dump_event(event) for event in found.items], "next_cursor": found.next_cursor}
 
 
 @bp.get("/sessions")
@@ -38,6 +62,6 @@ def index() -> Any:
 @bp.output({}, status_code=204)
 def end(session_id: UUID) -> Any:
     """End one log-in: its cookie or tokens are refused from the next call on."""
-    sessions.end(guards.user(), session_id)
+    sessions.end(guards.user(), session_id, visitor=guards.visitor())
     db.session.commit()
     return ""

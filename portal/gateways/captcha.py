@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ LIFE = timedelta(minutes=10)
 
 class Captcha(Protocol):
     provider: str
+    sources: Mapping[str, str]
+    """What to add to each directive of the content security policy of a page that shows it."""
 
     def offer(self) -> dict[str, Any]:
         """What the browser or program needs to solve it, as `GET /auth/captcha` answers it."""
@@ -31,6 +34,7 @@ class AltchaCaptcha:
     """Self-hosted proof of work; https://altcha.org. `cost` is the number of PBKDF2 rounds a try takes."""
 
     provider = "altcha"
+    sources: Mapping[str, str] = {}
 
     def __init__(self, secret: bytes, key_secret: bytes, cost: int) -> None:
         self._secret, self._key_secret, self._cost = secret.hex(), key_secret.hex(), cost

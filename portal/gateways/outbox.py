@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from portal.errors import Fault
+from portal.gateways.delivery import Delivery
+from portal.gateways.mail import Mail
 
 KEPT = 200
 
@@ -18,9 +20,9 @@ class Outbox:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def add(self, **message: Any) -> None:
-        """Append one message; `sent_at` is added."""
-        line = json.dumps({**message, "sent_at": datetime.now(UTC).isoformat()}, ensure_ascii=False)
+    def add(self, channel: str, **message: Any) -> Delivery:
+        """Append one message; `sent_at` is added. Raises `Fault`, passing, when the file cannot be written."""
+        line = json.dumps({"channel": channel, **message, "sent_at": datetime.now(UTC).isoformat()}, ensure_ascii=False)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with open(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as file:
@@ -30,7 +32,8 @@ class Outbox:
                 file.truncate()
                 file.write("\n".join(lines) + "\n")
         except OSError:
-            raise Fault("sms_unavailable", passing=True) from None
+            raise Fault(f"{channel}_unavailable", passing=True) from None
+        return Delivery()
 
     def messages(self) -> list[dict[str, Any]]:
         """All kept messages, newest first."""
@@ -48,5 +51,17 @@ class OutboxSms:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    def send(self, to: str, purpose: str, code: str | None) -> None:
-        self._outbox.add(channel="sms", to=to, purpose=purpose, code=code)
+    def send(self, to: str, purpose: str, code: str | None) -> Delivery:
+        return self._outbox.add("sms", to=to, purpose=purpose, code=code)
+
+
+class OutboxMail:
+    """A `MailGateway` that sends to the outbox."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def send(self, mail: Mail) -> Delivery:
+        return self._outbox.add(
+            "mail", to=mail.to, purpose=mail.purpose, code=None, link=mail.link, subject=mail.subject
+        )

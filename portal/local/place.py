@@ -83,6 +83,7 @@ def environment(place: Place, keys: Mapping[str, str], database: str, redis: str
     hosts = [host for host in (given.get("FETCH_ALLOW_HOSTS", ""), sample) if host]
     ours = {name: keys[name] for name in ("SECRET_KEY", "JWT_SECRET_KEY", "PASSWORD_KEY")}
     ours |= {
+        "PUBLIC_URL": place.url,
         "SAMPLE_URL": f"http://{sample}/cities.csv",
         "PYTHONUNBUFFERED": "1",
         "C_FORCE_ROOT": "1",

@@ -1,8 +1,20 @@
 """All tables, so that migrations see them."""
 
-from portal.models.accounts import User
+from portal.models.accounts import RecoveryCode, User
 from portal.models.datasets import Dataset
+from portal.models.events import Event, EventsHead
+from portal.models.messages import Message, StoppedPrefix
 from portal.models.sessions import LoginSession
 from portal.models.tasks import Task
 
-__all__ = ["Dataset", "LoginSession", "Task", "User"]
+__all__ = [
+    "Dataset",
+    "Event",
+    "EventsHead",
+    "LoginSession",
+    "Message",
+    "RecoveryCode",
+    "StoppedPrefix",
+    "Task",
+    "User",
+]

@@ -1,9 +1,9 @@
-"""People."""
+"""People, and what proves that they are who they say."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, String, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, String, func
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -29,6 +29,10 @@ class User(Model):
     email_verified_at: Mapped[datetime | None] = mapped_column(Moment)
     locale: Mapped[str] = mapped_column(String(8), default="zh", server_default="zh")
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    # The second factor: its secret, encrypted; it counts from `totp_since` on; the last time step that was used.
+    totp_secret: Mapped[str | None] = mapped_column(String(200))
+    totp_since: Mapped[datetime | None] = mapped_column(Moment)
+    totp_step: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     __table_args__ = (
         Index("uq_users_username", func.lower(username), unique=True),
@@ -37,3 +41,24 @@ class User(Model):
         CheckConstraint(f"role IN {ROLES}", name="role"),
         CheckConstraint("email = lower(email)", name="email_lower"),
     )
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role in ("admin", "super_admin")
+
+    @property
+    def has_second_factor(self) -> bool:
+        return self.totp_since is not None
+
+
+class RecoveryCode(Model):
+    """One of the codes that stand in for a lost second factor: its keyed hash, and when it was used."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    digest: Mapped[str] = mapped_column(String(64))
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    __table_args__ = (Index("uq_recovery_codes_user_id_digest", user_id, digest, unique=True),)

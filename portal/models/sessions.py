@@ -29,6 +29,9 @@ class LoginSession(Model):
     refresh_jti: Mapped[str | None] = mapped_column(String(36))
     refresh_jti_before: Mapped[str | None] = mapped_column(String(36))
     rotated_at: Mapped[datetime | None] = mapped_column(Moment)
+    # When the person last proved to be there (password or code), and when a second factor was given.
+    fresh_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    two_factor_at: Mapped[datetime | None] = mapped_column(Moment)
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 

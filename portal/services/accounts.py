@@ -1,17 +1,24 @@
 """People: sign up, prove who you are."""
 
+import hmac
+import secrets
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
 
 import phonenumbers
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from portal import validation
-from portal.errors import Conflict, Invalid, Unauthorized
-from portal.extensions import db
+from portal import limits, validation
+from portal.errors import BadRequest, Conflict, Invalid, TooMany, Unauthorized, Unavailable
+from portal.extensions import db, settings
 from portal.models import User
-from portal.services import codes, passwords
+from portal.services import captcha, codes, events, messages, passwords, windows
+from portal.services.events import Visitor
 
 _TAKEN = {
     "uq_users_username": "username",
@@ -40,14 +47,14 @@ class Registration:
         return Registration(username, email, phone_number, password, self.sms_code.strip())
 
 
-def register(registration: Registration, *, locale: str) -> User:
+def register(registration: Registration, *, locale: str, visitor: Visitor, flow: str = "") -> User:
     """A new account, against the SMS code. Raises `Invalid` or, for a name that is taken, `Conflict` with its field.
 
     A taken name leaves the code good: the person corrects the name and sends the same code again.
     """
     given = registration.checked()
     hashed_password = passwords.hashed(given.password)
-    used = codes.use(given.phone_number, "register", given.sms_code)
+    used = codes.use(given.phone_number, "register", given.sms_code, visitor=visitor, flow=flow)
     user = User(
         username=given.username,
         email=given.email,
@@ -56,34 +63,115 @@ def register(registration: Registration, *, locale: str) -> User:
         locale=locale,
     )
     try:
-        with db.session.begin_nested():
+        with unique_names():
             db.session.add(user)
             db.session.flush()
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, Conflict):
         codes.put_back(used)
-        if not isinstance(error, IntegrityError):
-            raise
+        raise
+    events.record("account.registered", visitor, user_id=user.id)
+    messages.tell(user, "verify_email", visitor=visitor)
+    return user
+
+
+@contextmanager
+def unique_names() -> Iterator[None]:
+    """A savepoint in which a name that is taken becomes a `Conflict` with its field."""
+    try:
+        with db.session.begin_nested():
+            yield
+    except IntegrityError as error:
         constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
         field = _TAKEN.get(constraint or "")
         if field is None:
             raise
         raise Conflict(f"{field}_taken", field=field) from None
-    return user
 
 
-def authenticate(account: str, password: str) -> User:
+def authenticate(
+    account: str, password: str, *, visitor: Visitor, device: str | None = None, ticket: str = "", randstr: str = ""
+) -> User:
     """The person behind a username, e-mail address or phone number and the password; else `Unauthorized`.
 
-    Takes as long for an account that does not exist.
+    Takes as long, and counts the same, for an account that does not exist. `device` is what a browser this person
+    logged in from before carries, "user uuid:id": strangers' tries do not count against it.
+    Raises `TooMany`, and after failures `BadRequest("captcha_required")`; hold no other work in the transaction.
     """
     user = _find(account.strip())
     stored, user_id = (user.hashed_password, user.id) if user else (None, None)
-    db.session.rollback()  # hold no connection while bcrypt works
+    known = device if user and device and device.partition(":")[0] == str(user.uuid) else ""
+    db.session.rollback()  # hold no connection while the captcha and bcrypt work
+    keys, share = _Tries.of(account, known, visitor), secrets.token_hex(8)
+    try:
+        _prove_human(keys, share, ticket, randstr, visitor)
+        windows.take(keys.shares, share=share, code="login_too_many")
+    except TooMany as refusal:
+        if windows.first(f"limited:{keys.account}", 60):  # one event a minute, however many are refused
+            events.record_now("login.limited", visitor, user_id=user_id)
+        raise refusal from None
     right = passwords.matches(password, stored)
     found = db.session.scalar(select(User).where(User.id == user_id)) if right else None
     if found is None or not found.is_active or found.hashed_password != stored:
+        db.session.rollback()
+        for key in (keys.failures, keys.network_failures):
+            windows.note(key, limits.CAPTCHA_AFTER, share=share)
+        events.record_now("login.failed", visitor, user_id=user_id, at="password")
         raise Unauthorized("credentials_wrong")
+    windows.give_back([*keys.shares, keys.failures], share)
     return found
+
+
+def authenticate_by_code(phone_number: str, sms_code: str, *, visitor: Visitor, flow: str = "") -> User:
+    """The person behind a phone number, against an SMS code; `Invalid` when it is wrong, or there is nobody."""
+    codes.use(phone_number, "login", sms_code, visitor=visitor, flow=flow)
+    user = db.session.scalar(select(User).where(User.phone_number == phone_number, User.is_active))
+    if user is None:  # switched off, or the number changed, since the code was sent
+        raise Invalid("code_wrong", field="sms_code")
+    return user
+
+
+@dataclass(frozen=True)
+class _Tries:
+    """Where tries to log in are counted: by what was typed, for by whom it means would tell who has which names."""
+
+    account: str
+    network: str
+    known: bool
+
+    @classmethod
+    def of(cls, account: str, device: str, visitor: Visitor) -> "_Tries":
+        typed = device or as_one_writes_it(account)
+        name = hmac.new(settings().derived("accounts"), typed.encode(errors="replace"), sha256).hexdigest()[:32]
+        return cls(name, messages.network(visitor.address), bool(device))
+
+    @property
+    def shares(self) -> windows.Shares:
+        return {
+            f"login:account:{self.account}": limits.LOGIN_PER_ACCOUNT,
+            f"login:network:{self.network}": limits.LOGIN_PER_NETWORK,
+            "login:all": limits.LOGIN_OVERALL,
+        }
+
+    @property
+    def failures(self) -> str:
+        return f"login:failures:{self.account}"
+
+    @property
+    def network_failures(self) -> str:
+        return f"login:failures:{self.network}"
+
+
+def _prove_human(keys: _Tries, share: str, ticket: str, randstr: str, visitor: Visitor) -> None:
+    """After three failures only with a captcha; while its service is away, three tries must do."""
+    if not any(windows.is_full(key, limits.CAPTCHA_AFTER) for key in (keys.failures, keys.network_failures)):
+        return
+    if not ticket:
+        raise BadRequest("captcha_required", field="captcha")
+    try:
+        captcha.spend(ticket, randstr=randstr, address=visitor.address)
+    except Unavailable:
+        away = f"login:away:{keys.account}"
+        windows.take({away: limits.LOGIN_WITHOUT_CAPTCHA}, share=share, code="login_too_many")
 
 
 def set_locale(user_id: int, locale: str) -> None:
@@ -91,6 +179,30 @@ def set_locale(user_id: int, locale: str) -> None:
     if locale not in ("zh", "en"):
         raise Invalid("locale_unknown", field="locale")
     db.session.execute(update(User).where(User.id == user_id).values(locale=locale))
+
+
+def find_active(uuid: UUID) -> User | None:
+    return db.session.scalar(select(User).where(User.uuid == uuid, User.is_active))
+
+
+def find(account: str) -> User | None:
+    """Whoever goes by this username, e-mail address or phone number and is not switched off."""
+    user = _find(account.strip())
+    return user if user and user.is_active else None
+
+
+def as_one_writes_it(account: str) -> str:
+    """What people type for one and the same name, in one form."""
+    account = unicodedata.normalize("NFKC", account.strip())
+    return _as_number(account) or account.lower()
+
+
+def _as_number(account: str) -> str | None:
+    try:
+        number = phonenumbers.parse(account, "CN")
+    except phonenumbers.NumberParseException:
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _find(account: str) -> User | None:
@@ -101,10 +213,6 @@ def _find(account: str) -> User | None:
         func.lower(User.username) == func.lower(account),
         User.email == account.lower(),
     ]
-    try:
-        number = phonenumbers.parse(account, "CN")
-    except phonenumbers.NumberParseException:
-        pass
-    else:
-        names.append(User.phone_number == phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    if number := _as_number(account):
+        names.append(User.phone_number == number)
     return db.session.scalar(select(User).where(or_(*names)))

@@ -24,11 +24,13 @@ def page(
     query: Select[Row],
     model: Any,
     *,
+    key: Any = None,
     cursor: int | None,
     limit: int = limits.PAGE_SIZE,
 ) -> Page[Row]:
-    """The rows of `query` with an id below the cursor."""
+    """The rows of `query` with a key (the id, if none is named) below the cursor."""
+    key = model.id if key is None else key
     if cursor is not None:
-        query = query.where(model.id < cursor)
-    rows: list[Any] = list(db.session.scalars(query.order_by(model.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+        query = query.where(key < cursor)
+    rows: list[Any] = list(db.session.scalars(query.order_by(key.desc()).limit(limit + 1)))
+    return Page(rows[:limit], getattr(rows[limit - 1], key.key) if len(rows) > limit else None)

@@ -1,5 +1,6 @@
 """Log-ins: start, find, rotate, end. One row serves cookie and tokens, so ending it stops both at the next call."""
 
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,33 +9,75 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, select, update
 
 from portal import access, limits
-from portal.errors import NotFound, Unauthorized
+from portal.errors import Forbidden, Invalid, NotFound, Unauthorized
 from portal.extensions import RedisError, db
 from portal.models import LoginSession, User
-from portal.services import after_commit, live
+from portal.services import after_commit, events, live, messages, passwords, windows
+from portal.services.events import Visitor
 
 _USED_EVERY = timedelta(minutes=1)
 _LIFE = {"browser": limits.BROWSER_SESSION_SECONDS, "api": limits.REFRESH_SECONDS}
 
 
-def start(user: User, *, kind: str, user_agent: str, address: str) -> LoginSession:
-    """A new log-in; an API log-in gets its first refresh token's id."""
+def start(user: User, *, kind: str, visitor: Visitor, two_factor: bool = False) -> LoginSession:
+    """A new log-in; an API log-in gets its first refresh token's id.
+
+    `Unauthorized` when the password was changed or the account switched off since `user` was read.
+    """
+    # Held until the commit: whoever ends all log-ins waits for this one, and ends it too.
+    now = db.session.execute(
+        select(User.hashed_password, User.is_active).where(User.id == user.id).with_for_update(read=True)
+    ).one_or_none()
+    if now is None or tuple(now) != (user.hashed_password, True):
+        raise Unauthorized("credentials_wrong")
     login = LoginSession(
         id=uuid4(),
         user=user,
         kind=kind,
-        user_agent=user_agent[:300].replace("\x00", ""),
-        address=address[:45],
+        user_agent=visitor.user_agent[:300].replace("\x00", ""),
+        address=visitor.address[:45],
         expires_at=datetime.now(UTC) + timedelta(seconds=_LIFE[kind]),
         refresh_jti=str(uuid4()) if kind == "api" else None,
+        two_factor_at=func.now() if two_factor else None,
     )
     db.session.add(login)
     db.session.flush()
+    events.record("login.succeeded", visitor, user_id=user.id, session=str(login.id), by=kind)
     return login
 
 
-def find_live(session_id: UUID, *, kind: str) -> LoginSession | None:
-    """The log-in with its user, if neither has ended; notes once a minute that it was used."""
+def is_fresh(login: LoginSession) -> bool:
+    """Whether the person proved lately that it is them: before they change what protects the account."""
+    return datetime.now(UTC) - login.fresh_at < timedelta(seconds=limits.FRESH_SECONDS)
+
+
+def require_fresh(login: LoginSession) -> None:
+    """Raises `Forbidden("fresh_login_required")` unless `is_fresh`."""
+    if not is_fresh(login):
+        raise Forbidden("fresh_login_required")
+
+
+def confirm(login: LoginSession, password: str, *, visitor: Visitor) -> None:
+    """Make a log-in fresh by the password; `Invalid`, or `TooMany` after ten tries in five minutes."""
+    user, key, share = login.user, f"confirm:{login.user_id}", secrets.token_hex(8)
+    stored = user.hashed_password
+    windows.take({key: limits.CONFIRM_PER_USER}, share=share, code="login_too_many")
+    db.session.rollback()  # hold no connection while bcrypt works
+    if not passwords.matches(password, stored):
+        events.record_now("login.failed", visitor, user_id=user.id, at="confirm")
+        raise Invalid("password_wrong", field="password")
+    windows.give_back([key], share)
+    refresh(login)
+    events.record("session.confirmed", visitor, user_id=user.id, session=str(login.id))
+
+
+def refresh(login: LoginSession) -> None:
+    """The person has just proved that it is them."""
+    db.session.execute(update(LoginSession).where(LoginSession.id == login.id).values(fresh_at=func.now()))
+
+
+def find_live(session_id: UUID, *, kind: str, address: str = "") -> LoginSession | None:
+    """The log-in with its user, if neither has ended; notes once a minute that it was used, and from where."""
     login = db.session.scalar(
         select(LoginSession)
         .join(LoginSession.user)
@@ -48,6 +91,7 @@ def find_live(session_id: UUID, *, kind: str) -> LoginSession | None:
     )
     if login and datetime.now(UTC) - login.last_used_at > _USED_EVERY:
         login.last_used_at = datetime.now(UTC)
+        login.address = address[:45] or login.address
     return login
 
 
@@ -69,7 +113,7 @@ def list_live(user: User) -> Sequence[LoginSession]:
     ).all()
 
 
-def rotate(session_id: UUID, jti: str) -> LoginSession:
+def rotate(session_id: UUID, jti: str, *, visitor: Visitor) -> LoginSession:
     """Use a refresh token once: the log-in then carries the id of the next one.
 
     The token before it is good for 10 s more (a lost answer, two tabs). An older one ends the log-in; the caller must
@@ -90,8 +134,11 @@ def rotate(session_id: UUID, jti: str) -> LoginSession:
             str(uuid4()),
             now,
         )
+        events.record("token.refreshed", visitor, user_id=login.user_id, session=str(login.id))
     elif not _within_grace(login, jti, now):
         _end([login], "token_reuse")
+        events.record("token.reused", visitor, user_id=login.user_id, session=str(login.id))
+        messages.tell(login.user, "token_reused", visitor=visitor)
         raise Unauthorized("token_reuse")
     login.last_used_at = now
     login.expires_at = now + timedelta(seconds=limits.REFRESH_SECONDS)
@@ -104,17 +151,28 @@ def _within_grace(login: LoginSession, jti: str, now: datetime) -> bool:
     return jti == login.refresh_jti_before and login.rotated_at is not None and now - login.rotated_at <= grace
 
 
-def end(user: User, session_id: UUID, reason: str = "ended") -> None:
+def end(user: User, session_id: UUID, reason: str = "ended", *, visitor: Visitor) -> None:
     """End one log-in of the user's; `NotFound` for anyone else's."""
     login = db.session.get(LoginSession, session_id)
     if login is None or login.ended_at or not access.may_end_session(user, login):
         raise NotFound
     _end([login], reason)
+    events.record("session.ended", visitor, user_id=user.id, session=str(login.id), reason=reason)
 
 
-def end_all(user: User, reason: str = "ended") -> None:
-    """End every log-in of the user's."""
-    _end(list_live(user), reason)
+def end_all(
+    user: User,
+    reason: str = "ended",
+    *,
+    visitor: Visitor,
+    but: LoginSession | None = None,
+    actor_id: int | None = None,
+) -> None:
+    """End every log-in of the user's, but one if it is named."""
+    # A log-in that is being made at this moment waits for the row, or is seen here.
+    db.session.execute(select(User.id).where(User.id == user.id).with_for_update(key_share=True))
+    _end([login for login in list_live(user) if login is not but], reason)
+    events.record("session.ended_all", visitor, user_id=user.id, actor_id=actor_id, reason=reason)
 
 
 def _end(logins: Sequence[LoginSession], reason: str) -> None:

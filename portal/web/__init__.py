@@ -2,28 +2,48 @@
 
 from typing import Any
 
-from flask import Flask, has_request_context, session
+from flask import Flask, has_request_context, request, session
 from flask_babel import Babel, format_datetime
 from flask_wtf.csrf import CSRFError
 
 from portal import formats, wording
-from portal.errors import BadRequest
+from portal.errors import BadRequest, Forbidden
 from portal.extensions import login, settings
 from portal.web import (
     accounts,
+    admin,
     assets,
+    credentials,
     datasets,
     dev,
+    devices,
     docs,
     errors,
+    events,
+    factors,
     guards,
     home,
     locales,
+    profile,
     sessions,
     tasks,
 )
+from portal.web.forms.captcha import offered
 
-BLUEPRINTS = (home.bp, accounts.bp, tasks.bp, datasets.bp, sessions.bp, docs.bp, dev.bp)
+BLUEPRINTS = (
+    home.bp,
+    accounts.bp,
+    credentials.bp,
+    factors.bp,
+    profile.bp,
+    sessions.bp,
+    events.bp,
+    admin.bp,
+    tasks.bp,
+    datasets.bp,
+    docs.bp,
+    dev.bp,
+)
 
 
 def init_app(app: Flask, babel: Babel) -> None:
@@ -34,11 +54,21 @@ def init_app(app: Flask, babel: Babel) -> None:
     assets.register(app)
     formats.register(app)
     app.jinja_env.globals["format_datetime"] = format_datetime
+    app.jinja_env.globals["captcha_offered"] = offered
     app.jinja_env.filters["sentence"] = wording.sentence
+    app.jinja_env.filters["told"] = wording.event_sentence
+    app.jinja_env.filters["device"] = devices.device
     app.context_processor(_context)
     app.register_error_handler(CSRFError, _out_of_date)
+    app.before_request(_refuse_foreign)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+
+
+def _refuse_foreign() -> None:
+    """Besides the CSRF token, for every page: the JSON door takes no cookies."""
+    if request.blueprint in {blueprint.name for blueprint in BLUEPRINTS} and guards.is_foreign():
+        raise Forbidden("origin_foreign")
 
 
 def _context() -> dict[str, Any]:

@@ -1,17 +1,16 @@
 """Sign up, log in, log out."""
 
-from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from portal import validation
 from portal.errors import PortalError
 from portal.extensions import db
-from portal.models import LoginSession
-from portal.services import accounts, codes, sessions
-from portal.web import guards
-from portal.web.forms.accounts import LoginForm, PhoneForm, RegisterForm
+from portal.models import User
+from portal.services import accounts, sessions
+from portal.web import codes, entry, guards
+from portal.web.forms.accounts import CodeForm, LoginForm, PhoneForm, RegisterForm
 from portal.web.locales import chosen_locale
 
 bp = Blueprint("accounts", __name__)
@@ -21,8 +20,7 @@ bp = Blueprint("accounts", __name__)
 @guards.public
 def register() -> ResponseReturnValue:
     """First step: a phone number and a captcha."""
-    form = PhoneForm(phone_number=session.get("register_phone"))
-    return render_template("accounts/register.html", form=form)
+    return render_template("accounts/register.html", form=PhoneForm(phone_number=codes.number_for("register")))
 
 
 @bp.post("/register")
@@ -32,48 +30,33 @@ def send_code() -> ResponseReturnValue:
     form, status = PhoneForm(), 422
     if form.validate_on_submit():
         try:
-            _send_code(form.phone_number.data or "")
+            codes.send(form, "register")
             return redirect(url_for(".finish"), 303)
         except PortalError as error:
             status = form.explain(error)
     return render_template("accounts/register.html", form=form), status
 
 
-def _send_code(typed: str) -> None:
-    number = validation.normalise_phone(typed)
-    ticket = request.form.get("altcha", "")
-    letter = codes.request(number, "register", ticket=ticket, address=request.remote_addr or "")
-    db.session.commit()
-    codes.deliver(letter)
-    session["register_phone"] = number
-
-
 @bp.get("/register/account")
 @guards.public
 def finish() -> ResponseReturnValue:
     """Second step: the code and the account."""
-    if "register_phone" not in session:
-        return redirect(url_for(".register"))
-    return render_template(
-        "accounts/finish.html",
-        form=RegisterForm(),
-        phone_number=session["register_phone"],
-    )
+    if not (number := codes.number_for("register")):
+        return redirect(url_for(".register"), 303)
+    return render_template("accounts/finish.html", form=RegisterForm(), phone_number=number)
 
 
 @bp.post("/register/account")
 @guards.public
 def create() -> ResponseReturnValue:
     """Make the account and log in, or show the form again with what is wrong."""
-    form, status, number = RegisterForm(), 422, session.get("register_phone", "")
+    form, status, number = RegisterForm(), 422, codes.number_for("register") or ""
     if form.validate_on_submit():
         typed = {name: getattr(form, name).data for name in ("username", "email", "password", "sms_code")}
+        given = accounts.Registration(phone_number=number, **typed)
         try:
-            user = accounts.register(
-                accounts.Registration(phone_number=number, **typed),
-                locale=chosen_locale(),
-            )
-            return _enter(sessions.start(user, **_browser()))
+            user = accounts.register(given, locale=chosen_locale(), visitor=guards.visitor(), flow=codes.flow())
+            return entry.enter(user)
         except PortalError as error:
             status = form.explain(error)
     return render_template("accounts/finish.html", form=form, phone_number=number), status
@@ -84,7 +67,7 @@ def create() -> ResponseReturnValue:
 def login() -> ResponseReturnValue:
     """The log-in form; someone logged in goes on."""
     if current_user.is_authenticated:
-        return redirect(guards.safe_next(request.args.get("next")) or url_for("tasks.index"))
+        return redirect(guards.safe_next(request.args.get("next")) or url_for("tasks.index"), 303)
     return render_template("accounts/login.html", form=LoginForm())
 
 
@@ -95,35 +78,73 @@ def enter() -> ResponseReturnValue:
     form, status = LoginForm(), 422
     if form.validate_on_submit():
         try:
-            user = accounts.authenticate(form.account.data or "", form.password.data or "")
-            return _enter(sessions.start(user, **_browser()))
+            return entry.enter(_authenticated(form))
         except PortalError as error:
             status = form.explain(error)
     return render_template("accounts/login.html", form=form), status
+
+
+def _authenticated(form: LoginForm) -> User:
+    return accounts.authenticate(
+        form.account.data or "",
+        form.password.data or "",
+        visitor=guards.visitor(),
+        device=entry.known_device(),
+        ticket=form.captcha.ticket,
+        randstr=form.captcha.randstr,
+    )
+
+
+@bp.get("/login/sms")
+@guards.public
+def login_by_sms() -> ResponseReturnValue:
+    """Log in without the password, first step: a phone number and a captcha."""
+    return render_template("accounts/login_by_sms.html", form=PhoneForm(phone_number=codes.number_for("login")))
+
+
+@bp.post("/login/sms")
+@guards.public
+def send_login_code() -> ResponseReturnValue:
+    """Send the code and go on; the same for a number that nobody has."""
+    form, status = PhoneForm(), 422
+    if form.validate_on_submit():
+        try:
+            codes.send(form, "login")
+            return redirect(url_for(".login_code", next=request.args.get("next")), 303)
+        except PortalError as error:
+            status = form.explain(error)
+    return render_template("accounts/login_by_sms.html", form=form), status
+
+
+@bp.get("/login/sms/code")
+@guards.public
+def login_code() -> ResponseReturnValue:
+    """Second step: the code."""
+    if not (number := codes.number_for("login")):
+        return redirect(url_for(".login_by_sms"), 303)
+    return render_template("accounts/login_code.html", form=CodeForm(), phone_number=number)
+
+
+@bp.post("/login/sms/code")
+@guards.public
+def enter_by_code() -> ResponseReturnValue:
+    """Log in with the code."""
+    form, status, number = CodeForm(), 422, codes.number_for("login") or ""
+    if form.validate_on_submit():
+        try:
+            typed, flow = form.sms_code.data or "", codes.flow()
+            return entry.enter(accounts.authenticate_by_code(number, typed, visitor=guards.visitor(), flow=flow))
+        except PortalError as error:
+            status = form.explain(error)
+    return render_template("accounts/login_code.html", form=form, phone_number=number), status
 
 
 @bp.post("/logout")
 @guards.member_required
 def logout() -> ResponseReturnValue:
     """End this log-in."""
-    sessions.end(guards.user(), guards.login_session().id, "logout")
+    sessions.end(guards.user(), guards.login_session().id, "logout", visitor=guards.visitor())
     db.session.commit()
     guards.forget()
     flash(_("You are logged out."), "success")
     return redirect(url_for("home.index"), 303)
-
-
-def _browser() -> dict[str, str]:
-    return {
-        "kind": "browser",
-        "user_agent": request.user_agent.string,
-        "address": request.remote_addr or "",
-    }
-
-
-def _enter(login: LoginSession) -> ResponseReturnValue:
-    if current_user.is_authenticated:  # this browser's log-in before this one
-        sessions.end(guards.user(), guards.login_session().id, "logout")
-    db.session.commit()
-    guards.log_in(login)
-    return redirect(guards.safe_next(request.args.get("next")) or url_for("tasks.index"), 303)

@@ -12,6 +12,7 @@ from flask_login import UserMixin, current_user, login_user
 from portal.extensions import db, settings
 from portal.models import LoginSession, User
 from portal.services import sessions
+from portal.services.events import Visitor
 from portal.web import htmx
 
 PROXIED = (
@@ -23,6 +24,7 @@ PROXIED = (
     "CF-Connecting-IP",
     "Via",
 )
+SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -39,7 +41,7 @@ class Member(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
 
 def load_member(session_id: str) -> Member | None:
     try:
-        login = sessions.find_live(UUID(session_id), kind="browser")
+        login = sessions.find_live(UUID(session_id), kind="browser", address=request.remote_addr or "")
     except ValueError:
         return None
     db.session.commit()  # that it was used
@@ -75,6 +77,11 @@ def login_session() -> LoginSession:
     return cast(Member, current_user).login
 
 
+def visitor() -> Visitor:
+    """Who asks, as far as the connection tells."""
+    return Visitor(request.remote_addr or "", request.user_agent.string)
+
+
 def public(view: View) -> View:
     """Anyone may enter."""
     view.guard = "public"  # type: ignore[attr-defined]
@@ -91,6 +98,34 @@ def member_required(view: View) -> View:
         return view(*args, **kwargs)
 
     guarded.guard = "member"  # type: ignore[attr-defined]
+    return cast(View, guarded)
+
+
+def fresh_required(view: View) -> View:
+    """Behind `member_required`: whoever has not proved lately that it is them is asked to, and comes back."""
+
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if not sessions.is_fresh(login_session()):
+            target = url_for("credentials.confirm", next=request.path)
+            return htmx.go(target) if htmx.is_htmx() else redirect(target, 303)
+        return view(*args, **kwargs)
+
+    return cast(View, guarded)
+
+
+def admin_required(view: View) -> View:
+    """Admins whose log-in has a second factor; an admin without one sets it up, to others there is nothing here."""
+
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if not current_user.is_authenticated or not user().is_admin:
+            abort(404)
+        if login_session().two_factor_at is None:
+            return redirect(url_for("factors.show"), 303)
+        return view(*args, **kwargs)
+
+    guarded.guard = "admin"  # type: ignore[attr-defined]
     return cast(View, guarded)
 
 
@@ -142,6 +177,16 @@ def ask_to_log_in() -> Any:
         return htmx.go(url_for("accounts.login", next=htmx.current_path()), status=401)
     target = request.full_path.rstrip("?") if request.method == "GET" else None
     return redirect(url_for("accounts.login", next=target), 303)
+
+
+def is_foreign() -> bool:
+    """Whether another site's page makes this browser send something; programs and old browsers do not say."""
+    if request.method in SAFE:
+        return False
+    # Behind a proxy that nobody told us of, the browser's https is our http.
+    ours = (f"{request.scheme}://{request.host}", settings().public_url.rstrip("/"))
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    return request.headers.get("Origin", ours[0]) not in ours or site not in ("same-origin", "none")
 
 
 def safe_next(target: str | None) -> str | None:

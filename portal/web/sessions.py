@@ -25,7 +25,18 @@ def index() -> ResponseReturnValue:
 @guards.member_required
 def end(session_id: UUID) -> ResponseReturnValue:
     """End one: its cookie or tokens are refused from the next call on."""
-    sessions.end(guards.user(), session_id)
+    sessions.end(guards.user(), session_id, visitor=guards.visitor())
     db.session.commit()
     flash(_("The session has been ended."), "success")
     return redirect(url_for(".index"), 303)
+
+
+@bp.post("/end-all")
+@guards.member_required
+def end_all() -> ResponseReturnValue:
+    """Log out everywhere, here too."""
+    sessions.end_all(guards.user(), "logout_all", visitor=guards.visitor())
+    db.session.commit()
+    guards.forget()
+    flash(_("You are logged out everywhere."), "success")
+    return redirect(url_for("accounts.login"), 303)

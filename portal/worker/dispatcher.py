@@ -21,6 +21,7 @@ from portal import jobs
 from portal.extensions import db, settings
 from portal.services import queue, sessions
 from portal.worker import reaper
+from portal.worker.postman import Postman
 
 LOOK_SECONDS = 1.0
 CHANNEL = "tasks_waiting"
@@ -101,11 +102,13 @@ class Dispatcher:
 def main() -> None:
     from celery_app import flask_app
 
-    dispatcher = Dispatcher(flask_app)
+    dispatcher, postman = Dispatcher(flask_app), Postman(flask_app)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, dispatcher.stop)
     logger.info("dispatcher: ready")
+    postman.start()
     dispatcher.run()
+    postman.stop()
 
 
 if __name__ == "__main__":

@@ -4,18 +4,26 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from portal.api.schemas import Answer, Body
+from portal.models import Event
+from portal.wording import event_sentence
 
 Short = Annotated[str, Field(max_length=254)]
+Phone = Annotated[str, Field(max_length=32, examples=["+8613800138000"])]
+Code = Annotated[str, Field(max_length=10)]
+Otp = Annotated[str, Field(max_length=20)]
+Password = Annotated[str, Field(max_length=1000)]
+Token = Annotated[str, Field(max_length=2000)]
 
 
 class CaptchaAnswer(Answer):
     """What to solve; for `altcha` the widget's challenge."""
 
-    provider: str
-    challenge: dict[str, Any]
+    provider: Literal["altcha", "tencent"]
+    challenge: dict[str, Any] | None = None
+    app_id: str | None = None
 
 
 class CaptchaTicket(Body):
@@ -26,8 +34,8 @@ class CaptchaTicket(Body):
 
 
 class SmsCodeBody(Body):
-    phone_number: Annotated[str, Field(max_length=32, examples=["+8613800138000"])]
-    purpose: Literal["register"]
+    phone_number: Phone
+    purpose: Literal["register", "login", "reset_password", "change_phone"]
     captcha: CaptchaTicket
 
 
@@ -41,16 +49,76 @@ class SmsCodeAnswer(Answer):
 class RegisterBody(Body):
     username: Short
     email: Short
-    phone_number: Annotated[str, Field(max_length=32)]
-    password: Annotated[str, Field(max_length=1000)]
-    sms_code: Annotated[str, Field(max_length=10)]
+    phone_number: Phone
+    password: Password
+    sms_code: Code
 
 
 class LoginBody(Body):
-    """`account` is a username, an e-mail address or a phone number."""
+    """`account` is a username, an e-mail address or a phone number.
+
+    `captcha` is asked for after failures, `otp` (a second factor's code, or a recovery code) of those who have one.
+    """
 
     account: Short
-    password: Annotated[str, Field(max_length=1000)]
+    password: Password
+    captcha: CaptchaTicket | None = None
+    otp: Otp = ""
+
+
+class SmsLoginBody(Body):
+    phone_number: Phone
+    sms_code: Code
+    otp: Otp = ""
+
+
+class ForgotBody(Body):
+    """`account` as at the log-in; `captcha` beyond a few an hour."""
+
+    account: Short
+    captcha: CaptchaTicket | None = None
+
+
+class ResetBody(Body):
+    """Either the `token` of the mailed link, or `phone_number` and `sms_code`."""
+
+    token: Token | None = None
+    phone_number: Phone | None = None
+    sms_code: Code | None = None
+    new_password: Password
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> "ResetBody":
+        by_code = self.phone_number is not None and self.sms_code is not None
+        if (self.token is not None) == by_code:
+            raise ValueError("send either token, or phone_number and sms_code")
+        return self
+
+
+class TokenBody(Body):
+    token: Token
+
+
+class ConfirmBody(Body):
+    password: Password
+    otp: Otp = ""
+
+
+class PasswordBody(Body):
+    """`current_password` may be left out while the log-in is fresh."""
+
+    current_password: Password | None = None
+    new_password: Password
+
+
+class ProfileBody(Body):
+    """What to change. `phone_number` needs the `sms_code` sent to it for `change_phone`."""
+
+    username: Short | None = None
+    email: Short | None = None
+    locale: Literal["zh", "en"] | None = None
+    phone_number: Phone | None = None
+    sms_code: Code | None = None
 
 
 class RefreshBody(Body):
@@ -97,3 +165,33 @@ class SessionAnswer(Answer):
 class SessionsAnswer(Answer):
     items: list[SessionAnswer]
     next_cursor: int | None = None
+
+
+class EventAnswer(Answer):
+    """Something that happened to the account; `kind` is stable, `text` is for people."""
+
+    id: int
+    at: datetime
+    kind: str
+    text: str
+    address: str
+    user_agent: str
+    details: dict[str, Any]
+
+
+class EventsAnswer(Answer):
+    items: list[EventAnswer]
+    next_cursor: int | None
+
+
+def dump_event(event: Event) -> EventAnswer:
+    """An event as the API answers it, in the caller's language."""
+    return EventAnswer(
+        id=event.position,
+        at=event.at,
+        kind=event.kind,
+        text=event_sentence(event),
+        address=event.address,
+        user_agent=event.user_agent,
+        details=event.details,
+    )

@@ -1,0 +1,40 @@
+"""How often one client may call the JSON door, said in every answer's headers."""
+
+import time
+
+from flask import Flask, Response, current_app, request
+from flask_limiter import Limiter
+
+from portal.extensions import settings
+from portal.services import messages
+
+
+def init_app(app: Flask) -> None:
+    """Count per network in Redis; in the process, with the same limit, while Redis is away."""
+    limiter = Limiter(
+        key_func=lambda: messages.network(request.remote_addr or ""),
+        application_limits=[lambda: f"{settings().api_per_minute} per minute"],
+        application_limits_exempt_when=_is_exempt,
+        strategy="moving-window",
+        in_memory_fallback_enabled=True,
+        key_prefix="rate",
+    )
+    limiter.init_app(app)
+
+    @app.after_request
+    def tell(response: Response) -> Response:
+        # The library's own headers would overwrite every other Retry-After.
+        if current := limiter.current_limit:
+            reset = max(1, round(current.reset_at - time.time()))
+            response.headers["RateLimit-Limit"] = str(current.limit.amount)
+            response.headers["RateLimit-Remaining"] = str(max(0, current.remaining))
+            response.headers["RateLimit-Reset"] = str(reset)
+            if current.breached:
+                response.headers["Retry-After"] = str(reset)
+        return response
+
+
+def _is_exempt() -> bool:
+    # A poll costs one round trip to Redis; counting it would cost another.
+    view = current_app.view_functions.get(request.endpoint or "")
+    return not request.path.startswith("/api/") or getattr(view, "polls", False)

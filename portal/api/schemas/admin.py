@@ -1,0 +1,127 @@
+"""What admins ask for and get."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from portal.api.schemas import Answer, Body, PageQuery
+from portal.api.schemas.accounts import UserAnswer
+from portal.api.schemas.tasks import TaskAnswer, dump
+from portal.models import Task
+from portal.services.copies import Status, copy_of
+
+Role = Literal["user", "admin", "super_admin"]
+
+
+class UsersQuery(PageQuery):
+    """`q` is a part of a username, e-mail address or phone number."""
+
+    q: Annotated[str, Field(max_length=254)] = ""
+    role: Role | None = None
+    is_active: bool | None = None
+
+
+class UserBody(Body):
+    """What to change; the user's sessions and tokens end."""
+
+    role: Role | None = None
+    is_active: bool | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "UserBody":
+        if self.role is None and self.is_active is None:
+            raise ValueError("role or is_active")
+        return self
+
+
+class AdminUserAnswer(UserAnswer):
+    is_active: bool
+    has_second_factor: bool
+
+
+class AdminUsersAnswer(Answer):
+    items: list[AdminUserAnswer]
+    next_cursor: int | None
+
+
+class AdminTasksQuery(PageQuery):
+    status: Status | None = None
+
+
+class OwnerAnswer(Answer):
+    uuid: UUID
+    username: str
+
+
+class AdminTaskAnswer(TaskAnswer):
+    owner: OwnerAnswer
+
+
+class AdminTasksAnswer(Answer):
+    items: list[AdminTaskAnswer]
+    next_cursor: int | None
+
+
+class QueueAnswer(Answer):
+    """Tasks that wait and run; `oldest_seconds` is how long the first has waited."""
+
+    waiting: int
+    running: int
+    oldest_seconds: int
+
+
+class WorkerAnswer(Answer):
+    name: str
+    answers: bool
+    running: int
+
+
+class RedisAnswer(Answer):
+    """The connection pool of the process that answers, and the server's own figures."""
+
+    pool_in_use: int
+    pool_open: int
+    pool_max: int
+    clients: int
+    memory_bytes: int
+
+
+class BudgetAnswer(Answer):
+    """How many may still be sent this minute and this day."""
+
+    minute: int
+    day: int
+
+
+class CaptchaAnswer(Answer):
+    """Of the last eight days."""
+
+    passed: int
+    failed: int
+
+
+class StoppedAnswer(Answer):
+    """Numbers that begin so get no codes: of `sent`, only `verified` were used."""
+
+    prefix: str
+    sent: int
+    verified: int
+    stopped_at: datetime
+
+
+class SystemAnswer(Answer):
+    """How the portal stands; what cannot be known while Redis is away is null."""
+
+    queue: QueueAnswer
+    workers: list[WorkerAnswer] | None
+    redis: RedisAnswer | None
+    budget_left: dict[str, BudgetAnswer]
+    stopped: list[StoppedAnswer]
+    captcha: CaptchaAnswer | None
+
+
+def dump_owned(task: Task) -> dict[str, object]:
+    """A task with its owner, in the caller's language."""
+    return {**dump(copy_of(task)), "owner": OwnerAnswer.model_validate(task.owner).model_dump(mode="json")}

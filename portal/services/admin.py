@@ -1,0 +1,211 @@
+"""What admins see and do: people, everyone's tasks, how the portal stands."""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from celery.exceptions import CeleryError
+from flask import current_app
+from kombu.exceptions import KombuError
+from sqlalchemy import exists, func, or_, select
+from sqlalchemy.orm import joinedload
+
+from portal import access, limits
+from portal.errors import Conflict, Forbidden, Invalid, NotFound
+from portal.extensions import RedisError, db, redis, settings
+from portal.models import Event, StoppedPrefix, Task, User
+from portal.models.accounts import ROLES
+from portal.models.tasks import STATUSES
+from portal.services import captcha, events, messages, passwords, queue, sessions
+from portal.services.accounts import Registration, unique_names
+from portal.services.events import Visitor
+from portal.services.paging import Page, page
+
+WORKERS_ANSWER_SECONDS = 0.5
+
+
+def list_users(
+    search: str = "",
+    *,
+    role: str | None = None,
+    active: bool | None = None,
+    cursor: int | None = None,
+    limit: int = limits.PAGE_SIZE,
+) -> Page[User]:
+    """Everyone, newest first, narrowed to a part of username, e-mail address or phone number, a role, a state."""
+    query = select(User)
+    if text := _clean(search):
+        names = (User.username, User.email)
+        matching = [name.icontains(text, autoescape=True) for name in names]
+        if digits := "".join(char for char in text if char.isdigit()):
+            matching.append(User.phone_number.contains(digits))
+        query = query.where(or_(*matching))
+    if role is not None:
+        query = query.where(User.role == role)
+    if active is not None:
+        query = query.where(User.is_active.is_(active))
+    return page(query, User, cursor=cursor, limit=limit)
+
+
+def get_user(uuid: UUID) -> User:
+    user = db.session.scalar(select(User).where(User.uuid == uuid))
+    if user is None:
+        raise NotFound
+    return user
+
+
+def find_user(name: str) -> User | None:
+    """Whoever has exactly this username, e-mail address, phone number or id."""
+    text = _clean(name)
+    names = [func.lower(User.username) == text.lower(), User.email == text.lower(), User.phone_number == text]
+    with contextlib.suppress(ValueError):
+        names.append(User.uuid == UUID(text))
+    return db.session.scalar(select(User).where(or_(*names)).order_by(User.id).limit(1))
+
+
+def create(username: str, email: str, phone_number: str, password: str) -> User:
+    """An administrator, made by whoever runs the portal: the first is a super admin. Raises `Invalid` or `Conflict`."""
+    given = Registration(username, email, phone_number, password, "").checked()
+    first = not db.session.scalar(select(exists().where(User.role == "super_admin")))
+    user = User(
+        username=given.username,
+        email=given.email,
+        phone_number=given.phone_number,
+        hashed_password=passwords.hashed(given.password),
+        role="super_admin" if first else "admin",
+        locale=settings().default_locale,
+    )
+    with unique_names():
+        db.session.add(user)
+        db.session.flush()
+    events.record("account.registered", Visitor(), user_id=user.id, by="command line", role=user.role)
+    return user
+
+
+def roles_for(actor: User, user: User) -> list[str]:
+    """The roles that the actor may give the user; empty when nothing of the user may be changed."""
+    return [role for role in ROLES if access.may_change_user(actor, user, role)]
+
+
+def change(actor: User, uuid: UUID, *, role: str | None = None, active: bool | None = None, visitor: Visitor) -> User:
+    """Give a user another role, let them in or keep them out; whatever changes ends all their log-ins.
+
+    Only a super admin makes, unmakes and locks out admins. Nobody changes themself, so one active super admin stays.
+    """
+    if role is not None and role not in ROLES:
+        raise Invalid("role_unknown", field="role")
+    user = _locked(actor, uuid)
+    new_role, new_active = role or user.role, user.is_active if active is None else active
+    if actor.id == user.id:
+        raise Conflict("admin_oneself")
+    if not access.may_change_user(actor, user, new_role):
+        raise Forbidden("super_admin_needed")
+    if user.role != new_role:
+        events.record("account.role", visitor, user_id=user.id, actor_id=actor.id, before=user.role, after=new_role)
+        sessions.end_all(user, "role_changed", visitor=visitor, actor_id=actor.id)
+    if user.is_active != new_active:
+        kind = "account.activated" if new_active else "account.deactivated"
+        events.record(kind, visitor, user_id=user.id, actor_id=actor.id)
+        sessions.end_all(user, kind.partition(".")[2], visitor=visitor, actor_id=actor.id)
+    user.role, user.is_active = new_role, new_active
+    db.session.flush()
+    return user
+
+
+def _locked(actor: User, uuid: UUID) -> User:
+    """The user, whom nobody else changes now, and the actor as of now: two may be changing each other."""
+    people = select(User).where(or_(User.uuid == uuid, User.id == actor.id)).order_by(User.id).with_for_update()
+    found = db.session.scalars(people.execution_options(populate_existing=True)).all()
+    if not access.may_administer(actor):
+        raise NotFound
+    for user in found:
+        if user.uuid == uuid:
+            return user
+    raise NotFound
+
+
+def list_tasks(*, status: str | None = None, cursor: int | None = None, limit: int = limits.PAGE_SIZE) -> Page[Task]:
+    """Everyone's tasks with their owners, newest first."""
+    query = select(Task).options(joinedload(Task.owner))
+    if status in STATUSES:
+        query = query.where(Task.status == status)
+    return page(query, Task, cursor=cursor, limit=limit)
+
+
+def search_history(
+    *, kind: str = "", user: str = "", address: str = "", cursor: int | None = None, limit: int = limits.PAGE_SIZE
+) -> Page[Event]:
+    """The history, newest first, narrowed to a kind, a person (as `find_user` takes it), an address."""
+    who = find_user(user) if user else None
+    if user and who is None:
+        return Page([], None)
+    return events.list_all(
+        kind=_clean(kind) or None,
+        user_id=who.id if who else None,
+        address=_clean(address) or None,
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+def people_of(found: Iterable[Event]) -> dict[int, User]:
+    """The people that events tell of, by id; those who are gone are missing."""
+    ids = {each for event in found for each in (event.user_id, event.actor_id) if each is not None}
+    return {user.id: user for user in db.session.scalars(select(User).where(User.id.in_(ids)))}
+
+
+def system() -> dict[str, Any]:
+    """How queue, workers, Redis, budgets and captcha stand; None for what cannot be known while Redis is away."""
+    figures: dict[str, Any] = {
+        "queue": queue.health(),
+        "budget_left": messages.budget_left(),
+        "stopped": [_facts(prefix) for prefix in messages.stopped()],
+    }
+    busy = dict(
+        db.session.execute(
+            select(Task.worker, func.count()).where(Task.status == "processing").group_by(Task.worker)
+        ).tuples()
+    )
+    db.session.rollback()  # hold no connection while others are asked
+    figures["redis"] = _redis()
+    figures["workers"] = _workers(busy) if figures["redis"] else None
+    figures["captcha"] = captcha.outcomes()
+    return figures
+
+
+def _facts(stopped: StoppedPrefix) -> dict[str, Any]:
+    names = ("prefix", "sent", "verified", "stopped_at")
+    return {name: getattr(stopped, name) for name in names}
+
+
+def _redis() -> dict[str, Any] | None:
+    """This process's pool, and what the server says of itself."""
+    pool = redis().connection_pool
+    try:
+        told = redis().info("clients", "memory")
+    except RedisError:
+        return None
+    (idle, _), (in_use, _) = pool.get_connection_count()
+    return {
+        "pool_in_use": in_use,
+        "pool_open": idle + in_use,
+        "pool_max": pool.max_connections,
+        "clients": told["connected_clients"],
+        "memory_bytes": told["used_memory"],
+    }
+
+
+def _workers(busy: dict[str | None, int]) -> list[dict[str, Any]] | None:
+    """Workers that answer, with how many tasks each runs; one that runs tasks and does not answer is named too."""
+    celery = current_app.extensions["celery"]
+    try:
+        answered = celery.control.inspect(timeout=WORKERS_ANSWER_SECONDS).ping() or {}
+    except (KombuError, CeleryError, RedisError, OSError):
+        return None
+    names = sorted({*answered, *(name for name in busy if name)})
+    return [{"name": name, "answers": name in answered, "running": busy.get(name, 0)} for name in names]
+
+
+def _clean(text: str) -> str:
+    return text.replace("\x00", "").strip()[:254]

@@ -1,0 +1,166 @@
+"""What a person changes about the account, and how they get back in."""
+
+import secrets
+
+from sqlalchemy import func, select, update
+
+from portal import limits, validation
+from portal.errors import Conflict, Invalid
+from portal.extensions import db
+from portal.models import LoginSession, User
+from portal.services import accounts, captcha, codes, events, links, messages, passwords, sessions, windows
+from portal.services.events import Visitor
+
+
+def request_reset(account: str, *, ticket: str = "", randstr: str = "", visitor: Visitor) -> None:
+    """Have a link mailed to whoever goes by this name; the same happens, and as much, if there is nobody.
+
+    Raises `TooMany`. Without a captcha only a few an hour from one network.
+    """
+    if ticket:
+        captcha.spend(ticket, randstr=randstr, address=visitor.address)
+    else:
+        key = f"reset:{messages.network(visitor.address)}"
+        windows.take({key: limits.RESET_PER_NETWORK}, share=secrets.token_hex(8), code="captcha_required")
+    user = accounts.find(account)
+    messages.queue_mail("reset_password", accounts.as_one_writes_it(account), user=user, visitor=visitor)
+    events.record("password.link", visitor, user_id=user.id if user else None)
+
+
+def reset_by_mail(token: str, new_password: str, *, visitor: Visitor) -> User:
+    """Set the password by a mailed link; every log-in ends. `Invalid` for `token` or `new_password`."""
+    user = links.opened(token, "reset_password")
+    if user.email_verified_at is None:  # whoever has the link reads the mail
+        user.email_verified_at = func.now()
+        events.record("email.verified", visitor, user_id=user.id)
+    return _reset(user, new_password, visitor)
+
+
+def reset_by_code(phone_number: str, sms_code: str, new_password: str, *, visitor: Visitor, flow: str = "") -> User:
+    """Set the password by an SMS code; every log-in ends. `Invalid` for `sms_code` or `new_password`."""
+    # Judged before the code is used up; whom it belongs to is judged again below.
+    validation.check_password(new_password, field="new_password")
+    used = codes.use(phone_number, "reset_password", sms_code, visitor=visitor, flow=flow)
+    user = db.session.scalar(
+        select(User).where(User.phone_number == phone_number, User.is_active).with_for_update(key_share=True)
+    )
+    if user is None:
+        raise Invalid("code_wrong", field="sms_code")
+    try:
+        return _reset(user, new_password, visitor)
+    except Invalid:
+        codes.put_back(used)
+        raise
+
+
+def _reset(user: User, new_password: str, visitor: Visitor) -> User:
+    _set_password(user, new_password, visitor, but=None)
+    events.record("password.reset", visitor, user_id=user.id)
+    return user
+
+
+def change_password(login: LoginSession, new_password: str, *, visitor: Visitor) -> None:
+    """Set another password; every other log-in ends. The log-in must be fresh."""
+    sessions.require_fresh(login)
+    _set_password(_locked(login), new_password, visitor, but=login)
+    events.record("password.changed", visitor, user_id=login.user_id)
+
+
+def _set_password(user: User, new_password: str, visitor: Visitor, *, but: LoginSession | None) -> None:
+    about = (user.username, user.email, user.phone_number.removeprefix("+86"))
+    password = validation.check_password(new_password, about=about, field="new_password")
+    user.hashed_password = passwords.hashed(password)
+    db.session.flush()
+    sessions.end_all(user, "password", visitor=visitor, but=but)
+    messages.tell(user, "password_changed", visitor=visitor)
+
+
+def change_email(login: LoginSession, email: str, *, visitor: Visitor) -> None:
+    """Another address, to be verified anew; the old one is told. `Conflict` when it is taken. Must be fresh."""
+    sessions.require_fresh(login)
+    user, new = _locked(login), validation.normalise_email(email)
+    if new == user.email:
+        return
+    was_verified, old = user.email_verified_at is not None, user.email
+    with accounts.unique_names():
+        user.email, user.email_verified_at = new, None
+        db.session.flush()
+    events.record("account.email", visitor, user_id=user.id)
+    messages.tell(user, "verify_email", visitor=visitor)
+    if was_verified:
+        messages.tell(user, "email_changed", visitor=visitor, recipient=old)
+
+
+def change_phone(login: LoginSession, phone_number: str, sms_code: str, *, visitor: Visitor, flow: str = "") -> None:
+    """Another number, against a code sent to it. `Invalid`, or `Conflict` when it is taken. Must be fresh."""
+    sessions.require_fresh(login)
+    used = codes.use(phone_number, "change_phone", sms_code, visitor=visitor, flow=flow)
+    user = _locked(login)
+    try:
+        with accounts.unique_names():
+            user.phone_number = phone_number
+            db.session.flush()
+    except Conflict:
+        codes.put_back(used)
+        raise
+    events.record("account.phone", visitor, user_id=user.id)
+
+
+def change(
+    login: LoginSession,
+    *,
+    visitor: Visitor,
+    username: str | None = None,
+    email: str | None = None,
+    locale: str | None = None,
+    phone_number: str | None = None,
+    sms_code: str = "",
+) -> User:
+    """All that is given, or nothing of it."""
+    if username is not None:
+        change_username(login.user, username, visitor=visitor)
+    if email is not None:
+        change_email(login, email, visitor=visitor)
+    if locale is not None:
+        accounts.set_locale(login.user_id, locale)
+    if phone_number is not None:
+        change_phone(login, validation.normalise_phone(phone_number), sms_code, visitor=visitor)
+    db.session.refresh(login.user)
+    return login.user
+
+
+def change_username(user: User, username: str, *, visitor: Visitor) -> None:
+    """Another name; `Invalid` or `Conflict`."""
+    new = validation.normalise_username(username)
+    if new == user.username:
+        return
+    with accounts.unique_names():
+        db.session.execute(update(User).where(User.id == user.id).values(username=new))
+    db.session.refresh(user)
+    events.record("account.username", visitor, user_id=user.id)
+
+
+def request_verification(user: User, *, visitor: Visitor) -> None:
+    """Mail the link again; `Conflict` when the address is verified already, `TooMany`."""
+    if user.email_verified_at:
+        raise Conflict("email_verified_already")
+    messages.queue_mail("verify_email", user.email, user=user, visitor=visitor)
+    events.record("email.link", visitor, user_id=user.id)
+
+
+def verify_email(token: str, *, visitor: Visitor) -> User:
+    """The address is its owner's. `Invalid` when the link is not good any more."""
+    user = links.opened(token, "verify_email")
+    user.email_verified_at = func.now()
+    db.session.flush()
+    events.record("email.verified", visitor, user_id=user.id)
+    return user
+
+
+def _locked(login: LoginSession) -> User:
+    return db.session.scalars(
+        select(User)
+        .where(User.id == login.user_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one()

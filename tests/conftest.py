@@ -99,6 +99,7 @@ def settings(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         instance_path=tmp_path_factory.mktemp("instance"),
         captcha_cost=100,
         default_locale="en",
+        public_url="http://127.0.0.1:8000",
         sms_per_address_day=10_000,
         sms_per_minute=10_000,
         sms_per_day=10_000,

@@ -47,7 +47,7 @@ def test_what_is_wrong_is_said_by_field(app: APIFlask) -> None:
     weak = create(app, typed="password\n")
     assert (weak.exit_code, "password: This password is easy to guess" in weak.output) == (1, True)
     assert create(app).exit_code == 0
-    taken = create(app)
+    taken = create(app, "--username", "Root.Admin", "--email", "x@example.com", "--phone-number", "13900139000")
     assert (taken.exit_code, "username: This username is taken" in taken.output) == (1, True)
     with app.app_context():
         assert len(db.session.scalars(select(User)).all()) == 1

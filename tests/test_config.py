@@ -10,7 +10,12 @@ from portal.config import Settings
 
 KEYS = {name: secrets.token_urlsafe(40) for name in ("SECRET_KEY", "JWT_SECRET_KEY", "PASSWORD_KEY")}
 GOOD = {**KEYS, "DATABASE_URL": "postgresql://u:p@h/d", "REDIS_URL": "redis://h"}
-CHOSEN = {"SMS_GATEWAY": "outbox", "MAIL_GATEWAY": "outbox", "CAPTCHA_GATEWAY": "altcha"}
+CHOSEN = {
+    "PUBLIC_URL": "https://data.example.com",
+    "SMS_GATEWAY": "outbox",
+    "MAIL_GATEWAY": "outbox",
+    "CAPTCHA_GATEWAY": "altcha",
+}
 
 
 @pytest.fixture(autouse=True)

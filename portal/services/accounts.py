@@ -53,20 +53,21 @@ def register(registration: Registration, *, locale: str, visitor: Visitor, flow:
     A taken name leaves the code good: the person corrects the name and sends the same code again.
     """
     given = registration.checked()
-    hashed_password = passwords.hashed(given.password)
     used = codes.use(given.phone_number, "register", given.sms_code, visitor=visitor, flow=flow)
-    user = User(
-        username=given.username,
-        email=given.email,
-        phone_number=given.phone_number,
-        hashed_password=hashed_password,
-        locale=locale,
-    )
     try:
+        # After the code, so that strangers cannot keep the hasher busy.
+        hashed_password = passwords.hashed(given.password)
+        user = User(
+            username=given.username,
+            email=given.email,
+            phone_number=given.phone_number,
+            hashed_password=hashed_password,
+            locale=locale,
+        )
         with unique_names():
             db.session.add(user)
             db.session.flush()
-    except (SQLAlchemyError, Conflict):
+    except (SQLAlchemyError, Conflict, TooMany):
         codes.put_back(used)
         raise
     events.record("account.registered", visitor, user_id=user.id)

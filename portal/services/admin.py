@@ -162,11 +162,10 @@ def system() -> dict[str, Any]:
         "budget_left": messages.budget_left(),
         "stopped": [_facts(prefix) for prefix in messages.stopped()],
     }
-    busy = dict(
-        db.session.execute(
-            select(Task.worker, func.count()).where(Task.status == "processing").group_by(Task.worker)
-        ).tuples()
+    running = db.session.execute(
+        select(Task.worker, func.count()).where(Task.status == "processing").group_by(Task.worker)
     )
+    busy = {row[0]: row[1] for row in running}
     db.session.rollback()  # hold no connection while others are asked
     figures["redis"] = _redis()
     figures["workers"] = _workers(busy) if figures["redis"] else None

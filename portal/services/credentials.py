@@ -5,7 +5,7 @@ import secrets
 from sqlalchemy import func, select, update
 
 from portal import limits, validation
-from portal.errors import Conflict, Invalid
+from portal.errors import BadRequest, Conflict, Invalid, TooMany
 from portal.extensions import db
 from portal.models import LoginSession, User
 from portal.services import accounts, captcha, codes, events, links, messages, passwords, sessions, windows
@@ -21,7 +21,10 @@ def request_reset(account: str, *, ticket: str = "", randstr: str = "", visitor:
         captcha.spend(ticket, randstr=randstr, address=visitor.address)
     else:
         key = f"reset:{messages.network(visitor.address)}"
-        windows.take({key: limits.RESET_PER_NETWORK}, share=secrets.token_hex(8), code="captcha_required")
+        try:
+            windows.take({key: limits.RESET_PER_NETWORK}, share=secrets.token_hex(8))
+        except TooMany:
+            raise BadRequest("captcha_required", field="captcha") from None
     user = accounts.find(account)
     messages.queue_mail("reset_password", accounts.as_one_writes_it(account), user=user, visitor=visitor)
     events.record("password.link", visitor, user_id=user.id if user else None)

@@ -163,8 +163,8 @@ def _rows(noted: list[_Noted], position: int, last: str) -> Iterator[dict[str, A
 def _hash(last: str, position: int, row: Mapping[str, Any]) -> str:
     told = {**row, "at": row["at"].astimezone(UTC).isoformat(timespec="microseconds"), "position": position}
     text = json.dumps(told, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hmac.new(settings().derived("events"), (last + text).encode(), sha256).hexdigest()
+    return hmac.new(settings().derived("events", lasting=True), (last + text).encode(), sha256).hexdigest()
 
 
 def _mac(position: int, last: str) -> str:
-    return hmac.new(settings().derived("events-head"), f"{position}:{last}".encode(), sha256).hexdigest()
+    return hmac.new(settings().derived("events-head", lasting=True), f"{position}:{last}".encode(), sha256).hexdigest()

@@ -168,7 +168,7 @@ def _renew_codes(user: User) -> list[str]:
 
 
 def _digest(user: User, code: str) -> str:
-    return hmac.new(settings().derived("recovery"), f"{user.id}:{code}".encode(), sha256).hexdigest()
+    return hmac.new(settings().derived("recovery", lasting=True), f"{user.id}:{code}".encode(), sha256).hexdigest()
 
 
 def _secret(user: User, youngest: int | None = None) -> str | None:
@@ -182,4 +182,4 @@ def _secret(user: User, youngest: int | None = None) -> str | None:
 
 
 def _fernet() -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(settings().derived("totp")))
+    return Fernet(base64.urlsafe_b64encode(settings().derived("totp", lasting=True)))

@@ -78,6 +78,7 @@ def _context() -> dict[str, Any]:
         "html_lang": locales.html_lang(),
         "signed_in": here and "_user_id" in session,
         "username": session.get("username", "") if here else "",
+        "is_admin": here and session.get("is_admin", False),
         "local_mode": settings().is_local,
         "kinds": wording.KINDS,
     }

@@ -39,8 +39,6 @@ def enter() -> ResponseReturnValue:
 
 
 @bp.get("/account/two-factor")
-@bp.get("/account/two-factor/recovery-codes")  # where one comes back to who had to confirm the password first
-@bp.get("/account/two-factor/off")
 @guards.member_required
 @guards.fresh_required
 def show() -> ResponseReturnValue:
@@ -49,6 +47,14 @@ def show() -> ResponseReturnValue:
     left = factors.codes_left(user) if user.has_second_factor else None
     given = guards.login_session().two_factor_at is not None
     return render_template("factors/show.html", user=user, codes_left=left, given=given)
+
+
+@bp.get("/account/two-factor/recovery-codes")
+@bp.get("/account/two-factor/off")
+@guards.member_required
+def back() -> ResponseReturnValue:
+    """Where those come back to who pressed a button and had to confirm their password first."""
+    return redirect(url_for(".show"), 303)
 
 
 @bp.get("/account/two-factor/set-up")

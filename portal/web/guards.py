@@ -65,6 +65,7 @@ def log_in(login: LoginSession) -> None:
     session.permanent = True
     session["locale"] = kept or login.user.locale
     session["username"] = login.user.username
+    session["is_admin"] = login.user.is_admin  # for the menu only; a change of role ends the log-in
     login_user(Member(login))
 
 

@@ -23,17 +23,21 @@ def data() -> Iterator[DataServer]:
 
 
 @pytest.fixture(scope="session")
-def portal(servers: Urls, data: DataServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with (
-        own_database(servers, 14) as own,
-        stack(
-            tmp_path_factory.mktemp("portal"),
-            DATABASE_URL=own.database,
-            REDIS_URL=own.redis,
-            FETCH_ALLOW_HOSTS=data.host,
-            DEFAULT_LOCALE="en",
-        ) as started,
-    ):
+def kept(servers: Urls) -> Iterator[Urls]:
+    """Where the portal keeps what it knows."""
+    with own_database(servers, 14) as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
+def portal(kept: Urls, data: DataServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with stack(
+        tmp_path_factory.mktemp("portal"),
+        DATABASE_URL=kept.database,
+        REDIS_URL=kept.redis,
+        FETCH_ALLOW_HOSTS=data.host,
+        DEFAULT_LOCALE="en",
+    ) as started:
         yield started
 
 

@@ -45,6 +45,7 @@ def make(cloud: Cloud, tmp_path: Path) -> Make:
     def gateways(**changed: Any) -> Gateways:
         keys = {name: secrets.token_urlsafe(40) for name in ("secret_key", "jwt_secret_key", "password_key")}
         base = {"database_url": "postgresql://h/d", "redis_url": "redis://h", "instance_path": tmp_path}
+        base["public_url"] = "https://data.example.com"
         patience = {
             "gateway_connect_seconds": CONNECT_SECONDS,
             "gateway_read_seconds": READ_SECONDS,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from altcha import Challenge, Payload, solve_challenge
 
-from portal.config import SMS_PURPOSES
+from portal.config.gateways import SMS_PURPOSES
 from portal.errors import Fault
 from portal.gateways import Gateways
 from portal.gateways.mail import Mail

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from portal.config import NEEDED, SMS_PURPOSES, Settings
+from portal.config import Settings
+from portal.config.gateways import NEEDED, SMS_PURPOSES
 from portal.gateways import build
 from portal.gateways.aliyun import AliyunSms, DirectMail
 from portal.gateways.captcha import AltchaCaptcha
@@ -20,6 +21,7 @@ GOOD = {
     **{name: secrets.token_urlsafe(40) for name in ("SECRET_KEY", "JWT_SECRET_KEY", "PASSWORD_KEY")},
     "DATABASE_URL": "postgresql://h/d",
     "REDIS_URL": "redis://h",
+    "PUBLIC_URL": "https://data.example.com",
     "ALIYUN_ACCESS_KEY_ID": "LTAItest",
     "ALIYUN_ACCESS_KEY_SECRET": "secret-of-aliyun",
     "SMS_SIGN_NAME": "数据站",

@@ -2,32 +2,17 @@
 
 import hashlib
 import hmac
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from portal.config.gateways import GatewaySettings
 from portal.limits import BODY_BYTES, BROWSER_SESSION_SECONDS
 
 MIN_SECRET = 32
-LOCAL_GATEWAYS = {"sms_gateway": "outbox", "mail_gateway": "outbox", "captcha_gateway": "altcha"}
-SMS_PURPOSES = ("register", "login", "reset_password", "change_phone", "account_exists", "no_account")
-_ALIYUN = ("aliyun_access_key_id", "aliyun_access_key_secret")
-# What a provider cannot work without, by (setting, its choice).
-NEEDED = {
-    ("sms_gateway", "aliyun"): (*_ALIYUN, "sms_sign_name", "sms_templates"),
-    ("mail_gateway", "directmail"): (*_ALIYUN, "mail_from"),
-    ("mail_gateway", "smtp"): ("mail_from", "smtp_host"),
-    ("captcha_gateway", "tencent"): (
-        *("tencent_secret_id", "tencent_secret_key", "tencent_captcha_app_id", "tencent_captcha_app_secret"),
-    ),
-}
-ALIAS_LENGTH = 14  # DirectMail's limit for the sender's name
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def _split(value: Any) -> Any:
@@ -46,12 +31,11 @@ CONNECTION = {
 }
 
 
-class Settings(BaseSettings):
+class Settings(GatewaySettings):
     """Every setting of the portal; the name in the environment is the upper-case field name."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    portal_mode: Literal["local", "production"] = "production"
     secret_key: SecretStr
     jwt_secret_key: SecretStr
     password_key: SecretStr
@@ -64,33 +48,6 @@ class Settings(BaseSettings):
     public_url: str = ""
     default_locale: Literal["zh", "en"] = "zh"
     time_zone: str = "Asia/Shanghai"
-
-    sms_gateway: Literal["", "outbox", "aliyun"] = ""
-    mail_gateway: Literal["", "outbox", "directmail", "smtp"] = ""
-    captcha_gateway: Literal["", "altcha", "tencent"] = ""
-    gateway_connect_seconds: float = Field(2, gt=0, le=30)
-    gateway_read_seconds: float = Field(5, gt=0, le=60)
-    captcha_read_seconds: float = Field(3, gt=0, le=30)
-    aliyun_access_key_id: str = ""
-    aliyun_access_key_secret: SecretStr = SecretStr("")
-    aliyun_sms_endpoint: str = "dysmsapi.aliyuncs.com"
-    aliyun_mail_endpoint: str = "dm.aliyuncs.com"
-    sms_sign_name: str = ""
-    sms_templates: dict[str, str] = {}
-    mail_from: str = ""
-    mail_from_name: str = Field("Data Station", max_length=64)
-    smtp_host: str = ""
-    smtp_port: int = Field(587, ge=1, le=65_535)
-    smtp_security: Literal["starttls", "ssl", "none"] = "starttls"
-    smtp_username: str = ""
-    smtp_password: SecretStr = SecretStr("")
-    tencent_secret_id: str = ""
-    tencent_secret_key: SecretStr = SecretStr("")
-    tencent_captcha_app_id: int = Field(0, ge=0)
-    tencent_captcha_app_secret: SecretStr = SecretStr("")
-    tencent_endpoint: str = "captcha.tencentcloudapi.com"
-    tencent_script_url: str = "https://turing.captcha.qcloud.com/TJCaptcha.js"
-    captcha_cost: int = Field(5000, ge=100, le=100_000)
 
     sms_countries: Listed = ["86"]
     sms_per_address_day: int = Field(20, ge=1)
@@ -163,82 +120,18 @@ class Settings(BaseSettings):
                 raise ValueError(f"{entry!r} is not host:port")
         return value
 
-    @field_validator("aliyun_sms_endpoint", "aliyun_mail_endpoint", "tencent_endpoint")
-    @classmethod
-    def _encrypted(cls, value: str) -> str:
-        scheme, _, address = value.rpartition("://")
-        host = urlsplit(f"//{address}").hostname
-        if not host or "/" in address.rstrip("/") or scheme not in ("", "http", "https"):
-            raise ValueError("must be host or host:port")
-        # Keys sign requests, but numbers and codes in them can be read.
-        if scheme == "http" and host not in LOOPBACK:
-            raise ValueError("may be http:// on this machine only")
-        return value
-
-    @field_validator("tencent_script_url")
-    @classmethod
-    def _script(cls, value: str) -> str:
-        # Its origin becomes part of the content security policy.
-        if not re.fullmatch(r"https?://[\w.:\[\]-]+/[\w./%?=&-]*", value, re.ASCII):
-            raise ValueError("must be an https:// address")
-        return value
-
-    @field_validator("mail_from_name")
-    @classmethod
-    def _one_line(cls, value: str) -> str:
-        if not value.isprintable():
-            raise ValueError("must be one line")
-        return value
-
-    @field_validator("mail_from")
-    @classmethod
-    def _sender(cls, value: str) -> str:
-        if value and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", value, re.ASCII):
-            raise ValueError("must be an e-mail address")
-        return value
-
-    @field_validator("sms_templates")
-    @classmethod
-    def _every_purpose(cls, value: dict[str, str]) -> dict[str, str]:
-        missing = [purpose for purpose in SMS_PURPOSES if not value.get(purpose)]
-        if value and missing:
-            raise ValueError(f"lacks a template for {', '.join(missing)}")
-        return value
-
     @model_validator(mode="after")
-    def _whole(self) -> "Settings":
+    def _keys_differ(self) -> "Settings":
         if len({s.get_secret_value() for s in (self.secret_key, self.jwt_secret_key, self.password_key)}) < 3:
             raise ValueError("SECRET_KEY, JWT_SECRET_KEY and PASSWORD_KEY must differ")
-        for name, gateway in LOCAL_GATEWAYS.items():
-            if not getattr(self, name):
-                if not self.is_local:
-                    raise ValueError(f"{name.upper()} must be chosen by name in production")
-                setattr(self, name, gateway)
-        for (name, choice), needed in NEEDED.items():
-            missing = [setting.upper() for setting in needed if not self._said(setting)]
-            if getattr(self, name) == choice and missing:
-                raise ValueError(f"{name.upper()}={choice} needs {', '.join(missing)}")
-        if self.mail_gateway == "directmail" and len(self.mail_from_name) > ALIAS_LENGTH:
-            raise ValueError(f"MAIL_FROM_NAME may have {ALIAS_LENGTH} characters with DirectMail")
-        if self.smtp_security == "none" and self.smtp_username and not self.is_local:
-            raise ValueError("SMTP_SECURITY=none would show SMTP_PASSWORD to the network")
+        if not self.public_url.startswith(("https://", "http://")) and not (self.is_local and not self.public_url):
+            raise ValueError("PUBLIC_URL must be where people reach the portal, such as https://data.example.com")
         return self
 
-    def _said(self, setting: str) -> bool:
-        value = getattr(self, setting)
-        return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
-
-    def derived(self, purpose: str) -> bytes:
-        """A key of its own for a purpose, made from SECRET_KEY (HMAC-SHA-256)."""
-        return hmac.digest(
-            self.secret_key.get_secret_value().encode(),
-            purpose.encode(),
-            hashlib.sha256,
-        )
-
-    @property
-    def is_local(self) -> bool:
-        return self.portal_mode == "local"
+    def derived(self, purpose: str, *, lasting: bool = False) -> bytes:
+        """A key of its own for a purpose, made from SECRET_KEY; a lasting one (of what is stored) from PASSWORD_KEY."""
+        key = self.password_key if lasting else self.secret_key
+        return hmac.digest(key.get_secret_value().encode(), purpose.encode(), hashlib.sha256)
 
     @property
     def store_folder(self) -> Path:

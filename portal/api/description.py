@@ -11,6 +11,7 @@ Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists ans
 _ERRORS = {
     "400": "The body is no JSON that can be read, or the captcha was not accepted",
     "401": "No token, or one that is not good any more",
+    "403": "Known, but something is asked for first; `code` says what",
     "404": "There is no such thing, or it is someone else's",
     "409": "Not possible as things stand",
     "413": "The body is too large",
@@ -26,6 +27,7 @@ _HEADERS = {
 _MORE = {
     ("post", "/api/v1/tasks/{uuid}/cancel"): ("409",),
     ("post", "/api/v1/auth/register"): ("409",),
+    ("patch", "/api/v1/admin/users/{uuid}"): ("409",),
     ("post", "/api/v1/auth/sms-code"): ("429",),
     ("post", "/api/v1/auth/login"): ("401",),
     ("post", "/api/v1/auth/refresh"): ("401",),
@@ -75,6 +77,8 @@ def _statuses(method: str, path: str, operation: dict[str, Any]) -> list[str]:
         statuses.add("422")
     if operation.get("security"):
         statuses.add("401")
+    if path.startswith("/api/v1/admin/"):
+        statuses |= {"403", "404"}
     if "{" in path:
         statuses.add("404")
     return sorted(statuses)

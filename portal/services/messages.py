@@ -49,7 +49,9 @@ def take(
     Raises `TooMany("sms_too_many" | "mail_too_many")` with the wait, or `Unavailable` when the budget or the numbers
     that begin so are stopped. Nothing is taken then.
     """
-    who, place = recipient_key(recipient), network(visitor.address)
+    # A mail nobody asked for must not keep back one that somebody does.
+    who = recipient_key(recipient if channel == "sms" else f"{purpose}|{recipient}")
+    place = network(visitor.address)
     prefix = _prefix(recipient) if channel == "sms" else ""
     if prefix and _is_stopped(prefix):
         raise Unavailable("sms_prefix_stopped", retry_after=limits.HOUR)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from portal import access, limits
 from portal.errors import Forbidden, Invalid, NotFound, Unauthorized
@@ -183,6 +183,13 @@ def _end(logins: Sequence[LoginSession], reason: str) -> None:
         .values(ended_at=func.now(), end_reason=reason)
     )
     after_commit.do(lambda: live.bury_or_outwait(ids))
+
+
+def forget_old() -> int:
+    """Delete log-ins that ended or ran out more than 30 days ago; the history keeps what happened. How many."""
+    long_ago = func.now() - timedelta(days=30)
+    old = or_(LoginSession.ended_at < long_ago, LoginSession.expires_at < long_ago)
+    return len(db.session.scalars(delete(LoginSession).where(old).returning(LoginSession.id)).all())
 
 
 def hear_ended() -> None:

@@ -43,6 +43,7 @@ class Dispatcher:
 
     def run(self) -> None:
         swept = heard = 0.0
+        tidied = time.monotonic()
         while not self._stopping:
             try:
                 with self._app.app_context():
@@ -55,6 +56,9 @@ class Dispatcher:
                     if time.monotonic() - swept >= reaper.EVERY_SECONDS:
                         reaper.sweep()
                         swept = time.monotonic()
+                    if time.monotonic() - tidied >= reaper.TIDY_SECONDS:
+                        reaper.tidy()
+                        tidied = time.monotonic()
             except (SQLAlchemyError, psycopg2.Error) as error:
                 logger.warning("dispatcher: database: {}", type(error).__name__)
                 self._listener = None

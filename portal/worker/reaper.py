@@ -3,9 +3,10 @@
 from loguru import logger
 
 from portal.extensions import db
-from portal.services import queue
+from portal.services import queue, sessions
 
 EVERY_SECONDS = 3
+TIDY_SECONDS = 3600
 
 
 def sweep() -> None:
@@ -14,3 +15,9 @@ def sweep() -> None:
         if count := step():
             logger.warning("reaper: {} {}", step.__name__, count)
         db.session.commit()
+
+
+def tidy() -> None:
+    """Delete what nobody looks at any more."""
+    sessions.forget_old()
+    db.session.commit()

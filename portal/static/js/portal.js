@@ -86,6 +86,12 @@
   document.addEventListener("htmx:after:swap", enhance);
   enhance();
 
+  // <form data-confirm="…"> asks first.
+  document.addEventListener("submit", (event) => {
+    const question = event.target.dataset.confirm;
+    if (question && !confirm(question)) event.preventDefault();
+  });
+
   // An open menu closes on Escape and on a click elsewhere.
   const closeMenus = (except) => document.querySelectorAll("details.menu[open]").forEach((menu) => {
     if (menu !== except) menu.open = false;

@@ -45,7 +45,7 @@ class Report:
         print(f"{title}{' (short: fewer of everything)' if SHORT else ''}", flush=True)
 
     def part(self, title: str) -> None:
-        print(f"\n{title}", flush=True)
+        print(f"\n[{time.monotonic() - self._started:3.0f} s] {title}", flush=True)
 
     def say(self, fact: str) -> None:
         print(f"       {fact}", flush=True)

@@ -98,7 +98,8 @@ def login(body: LoginBody) -> Any:
 def login_sms(body: SmsLoginBody) -> Any:
     """By phone number and the code sent to it for `login`."""
     number = validation.normalise_phone(body.phone_number)
-    return _logged_in(accounts.authenticate_by_code(number, body.sms_code, visitor=guards.visitor()), body.otp)
+    user = accounts.authenticate_by_code(number, body.sms_code, visitor=guards.visitor(), otp=body.otp)
+    return _logged_in(user, body.otp)
 
 
 @bp.post("/refresh")
@@ -143,7 +144,6 @@ def logout_all() -> Any:
 def _logged_in(user: User, otp: str = "") -> dict[str, Any]:
     if user.has_second_factor:
         if not otp:
-            db.session.commit()
             raise Unauthorized("otp_required", field="otp")
         factors.check(user, otp, visitor=guards.visitor())
     login = sessions.start(user, kind="api", visitor=guards.visitor(), two_factor=user.has_second_factor)

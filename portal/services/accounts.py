@@ -122,12 +122,20 @@ def authenticate(
     return found
 
 
-def authenticate_by_code(phone_number: str, sms_code: str, *, visitor: Visitor, flow: str = "") -> User:
-    """The person behind a phone number, against an SMS code; `Invalid` when it is wrong, or there is nobody."""
-    codes.use(phone_number, "login", sms_code, visitor=visitor, flow=flow)
+def authenticate_by_code(
+    phone_number: str, sms_code: str, *, visitor: Visitor, flow: str = "", otp: str | None = None
+) -> User:
+    """The person behind a phone number, against an SMS code; `Invalid` when it is wrong, or there is nobody.
+
+    An empty `otp` where a second factor is needed is told before the code is used up: `Unauthorized("otp_required")`.
+    """
+    used = codes.use(phone_number, "login", sms_code, visitor=visitor, flow=flow)
     user = db.session.scalar(select(User).where(User.phone_number == phone_number, User.is_active))
     if user is None:  # switched off, or the number changed, since the code was sent
         raise Invalid("code_wrong", field="sms_code")
+    if otp == "" and user.has_second_factor:
+        codes.put_back(used)
+        raise Unauthorized("otp_required", field="otp")
     return user
 
 

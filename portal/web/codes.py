@@ -19,7 +19,10 @@ def send(form: PhoneForm, purpose: str) -> None:
         number, purpose, ticket=solved.ticket, randstr=solved.randstr, visitor=guards.visitor(), flow=flow()
     )
     db.session.commit()
-    codes.deliver(letter)
+    try:
+        codes.deliver(letter)
+    finally:
+        db.session.commit()  # what became of it
     session[f"{purpose}_phone"] = number
 
 

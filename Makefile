@@ -22,13 +22,23 @@ lock: ## Pin requirements*.in into requirements*.txt (ARGS=--upgrade)
 	@./dev lock $(ARGS)
 
 migrate: ## Bring the database at DATABASE_URL up to date
-	@./dev migrate $(ARGS)
+	@./dev flask db upgrade $(ARGS)
 
 messages: ## Collect the texts to translate into portal/translations
 	@./dev messages
 
 shell: ## Open a Python shell inside the application
-	@./dev shell $(ARGS)
+	@./dev flask shell $(ARGS)
 
 clean: ## Remove caches and the virtualenv; data stays
 	@./dev clean
+
+admin: ## Create an administrator (of the portal that `make run` runs, or of DATABASE_URL)
+	@./dev flask users create-admin $(ARGS)
+
+prove-codes: ## Guesses on one code at once: five compared, one wins (SHORT=1: quick)
+prove-sms: ## Thousands of requests: no SMS more than the limits allow (SHORT=1: quick)
+prove-tokens: ## Two tabs never log out, a stolen token always does (SHORT=1: quick)
+prove-silence: ## Nothing tells whether an account exists, time included (SHORT=1: quick)
+prove-codes prove-sms prove-tokens prove-silence:
+	@./dev prove $(@:prove-%=%)

@@ -1,1 +1,1 @@
-"""Programs that show what the portal promises, with figures: `./dev prove codes`. SHORT=1 runs them in under a minute."""
+"""Programs that show what the portal promises, with figures: `./dev prove codes`. SHORT=1: in under a minute."""

@@ -2,17 +2,13 @@
 
 import re
 import urllib.request
-from http.client import HTTPMessage
 from http.cookiejar import CookieJar
-from typing import IO
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> None:
+    def redirect_request(self, *_: object) -> None:
         return
 
 

@@ -5,8 +5,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-
-from redis import Redis
+from typing import Any
 
 from portal import limits
 from proofs.bench import PASSWORD, SHORT, Call, Portal, Report, addresses, ask_code, captcha, new_numbers, portal, tally
@@ -126,7 +125,7 @@ def elsewhere(bench: Bench, report: Report, anna: str, ben: str) -> None:
 class Dump:
     """Everything in a Redis: names, values, times of life, and each key's serialised form."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: Any) -> None:
         keys = sorted(redis.keys("*"))
         self.keys = len(keys)
         self._raw = b"\n".join(part for key in keys for part in (key, *_values(redis, key), redis.dump(key) or b""))
@@ -139,13 +138,15 @@ class Dump:
 
     def numbers(self, known: Iterable[str]) -> list[str]:
         short = [number.removeprefix("+86") for number in known]
-        return [number for number in short if number.encode() in self._raw or any(f in self._raw for f in _forms(number))]
+        return [
+            number for number in short if number.encode() in self._raw or any(f in self._raw for f in _forms(number))
+        ]
 
     def _has_number(self, code: str) -> bool:
         return re.search(rb"(?<![0-9])" + code.encode() + rb"(?![0-9])", self._plain) is not None
 
 
-def _values(redis: "Redis", key: bytes) -> Iterator[bytes]:
+def _values(redis: Any, key: bytes) -> Iterator[bytes]:
     kind = redis.type(key).decode()
     if kind == "string":
         yield redis.get(key) or b""
@@ -184,7 +185,9 @@ def telling(bench: Bench, report: Report, numbers: list[str]) -> None:
     found = len(planted.codes([code])), len(planted.numbers([number]))
     report.check("the same search finds what is planted", found, (1, 1))
     redis.delete("planted")
-    right = [use(number, bench.secrets[number], address) for number, address in zip(numbers, addresses(99), strict=False)]
+    right = [
+        use(number, bench.secrets[number], address) for number, address in zip(numbers, addresses(99), strict=False)
+    ]
     report.check("and the codes were good", tally(bench.portal.crowd(right)), {"200": len(numbers)})
 
 

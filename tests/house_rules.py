@@ -73,7 +73,9 @@ def long_files(root: Path) -> list[str]:
 
 def inline_code(root: Path) -> list[str]:
     """Scripts, styles and handlers inside templates: the content security policy would block them."""
-    return _found(root, INLINE, "portal/templates", ".html")
+    found = _found(root, INLINE, "portal/templates", ".html")
+    # Mail programs read no style sheets, and no policy of ours reaches them.
+    return [breach for breach in found if not breach.startswith("portal/templates/mail/")]
 
 
 def external_assets(root: Path) -> list[str]:

@@ -101,3 +101,16 @@ def environment(place: Place, keys: Mapping[str, str], database: str, redis: str
     }
     chosen = {name: value for name, value in given.items() if value or name not in ours}
     return {**ours, **chosen, **fixed}
+
+
+# What a command beside the running portal needs to know of it.
+SHARED = (
+    "PORTAL_MODE",
+    "SECRET_KEY",
+    "JWT_SECRET_KEY",
+    "PASSWORD_KEY",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "INSTANCE_PATH",
+    "PUBLIC_URL",
+)

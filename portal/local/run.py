@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from portal.local import keys, leftovers, ports
+from portal.local import command, keys, leftovers, ports
 from portal.local import place as places
 from portal.local.child import Child, run_to_end
 from portal.local.guard import guarded
@@ -94,6 +94,7 @@ class _Instance:
             run_to_end(self._migrate, self._signals.pause)
             say("  Database is up to date")
             self._supervisor.start(self._web, *self._others)
+            command.keep(self._place.instance, self._env, places.SHARED)
             self._supervisor.await_ready(self._web, _READY_WITHIN)
             say(f"Data Station is ready: {self._place.url}  (Ctrl-C stops it)")
             say(f"  SMS and mail arrive at {self._place.url}/dev/outbox")
@@ -104,6 +105,7 @@ class _Instance:
         finally:
             self._supervisor.stop()
             leftovers.forget(self._place.notes)
+            command.forget(self._place.instance)
             say("Stopped.")
 
     def _start_servers(self) -> None:

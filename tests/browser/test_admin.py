@@ -16,7 +16,8 @@ from tests.conftest import Urls
 PAGES = ("users", "tasks", "messages", "history", "system")
 MESSAGES = """
 INSERT INTO messages (channel, purpose, recipient, mail_to, prefix, network, state, vendor_code, vendor_id, created_at)
-SELECT channel, 'login', md5(n::text), '', '', '', state, '', '', now() - n % 12 * interval '25 hours' - interval '2 hours'
+SELECT channel, 'login', md5(n::text), '', '', '', state, '', '',
+  now() - n % 12 * interval '25 hours' - interval '2 hours'
 FROM generate_series(1, 90) n, (VALUES ('sms', 'sent'), ('mail', 'sent')) channels (channel, state) WHERE n % 5 <> 3
 UNION ALL SELECT 'sms', 'login', md5(n::text), '', '', '', 'failed', '', '', now() - n % 4 * interval '1 day'
 FROM generate_series(1, 9) n

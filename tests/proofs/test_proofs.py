@@ -1,0 +1,19 @@
+"""The proofs in their short form, as `SHORT=1 make prove-…` runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", ["codes", "sms", "tokens"])
+def test_a_proof_in_short(name: str) -> None:
+    env = {**os.environ, "SHORT": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", f"proofs.{name}"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

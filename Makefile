@@ -4,7 +4,7 @@
 .PHONY: help run test lint fix lock migrate messages shell clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Install what is needed and start everything; Ctrl-C stops it
 	@./dev run $(ARGS)

@@ -26,6 +26,7 @@ LOGIN_PER_NETWORK = (Window(30, 5 * MINUTE),)
 LOGIN_OVERALL = (Window(1000, 5 * MINUTE),)
 LOGIN_WITHOUT_CAPTCHA = (Window(3, 5 * MINUTE),)  # after failures, while the captcha service is away
 CAPTCHA_AFTER = (Window(3, 15 * MINUTE),)
+CAPTCHA_AFTER_IN_NETWORK = (Window(10, 15 * MINUTE),)  # behind one address may be a whole office
 CONFIRM_PER_USER = (Window(10, 5 * MINUTE),)
 OTP_PER_USER = (Window(5, 5 * MINUTE), Window(20, HOUR), Window(50, DAY))
 RESET_PER_NETWORK = (Window(5, HOUR), Window(20, DAY))  # of those without a captcha, from programs

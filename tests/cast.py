@@ -39,7 +39,7 @@ def person(app: APIFlask, name: str, **values: Any) -> Person:
             email=f"{name}@example.com",
             phone_number=PHONES[name],
             hashed_password=_hashed(app.config["SECRET_KEY"]),
-            **values,
+            **{"locale": "en", **values},
         )
         db.session.add(user)
         db.session.commit()

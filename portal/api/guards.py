@@ -102,6 +102,8 @@ def opened(token: str, kind: str) -> tuple[UUID, str]:
         sent = jwt.decode(token, options={"verify_signature": False})
         if not sent.keys() >= REQUIRED or claims["type"] != kind:
             raise Unauthorized("token_invalid")
+        if claims["exp"] - claims["iat"] > limits.REFRESH_SECONDS:  # none of ours lives so long
+            raise Unauthorized("token_invalid")
         return UUID(claims["sid"]), str(claims["jti"])
     except (
         jwt.PyJWTError,

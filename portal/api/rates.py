@@ -5,13 +5,26 @@ import time
 from flask import Flask, Response, current_app, request
 from flask_limiter import Limiter
 
-from portal.extensions import settings
+from portal.extensions import RedisError, settings
 from portal.services import messages
+
+
+class _Limiter(Limiter):
+    """Of several requests that meet a dead Redis at once, the library lets the first alone fall back."""
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+        try:
+            super()._check_request_limit(callable_name, in_middleware)
+        except RedisError:
+            if not self._storage_dead:
+                raise
+            self.context.seen_limits.clear()
+            super()._check_request_limit(callable_name, in_middleware)
 
 
 def init_app(app: Flask) -> None:
     """Count per network in Redis; in the process, with the same limit, while Redis is away."""
-    limiter = Limiter(
+    limiter = _Limiter(
         key_func=lambda: messages.network(request.remote_addr or ""),
         application_limits=[lambda: f"{settings().api_per_minute} per minute"],
         application_limits_exempt_when=_is_exempt,

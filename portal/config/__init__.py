@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from portal.config.gateways import GatewaySettings
-from portal.limits import BODY_BYTES, BROWSER_SESSION_SECONDS
+from portal.limits import ACCESS_SECONDS, BODY_BYTES, BROWSER_SESSION_SECONDS, REFRESH_SECONDS
 
 MIN_SECRET = 32
 
@@ -177,6 +177,8 @@ def for_flask(settings: Settings) -> dict[str, object]:
         "BABEL_TRANSLATION_DIRECTORIES": "translations",
         "JWT_SECRET_KEY": settings.jwt_secret_key.get_secret_value(),
         "JWT_ALGORITHM": "HS256",
+        "JWT_ACCESS_TOKEN_EXPIRES": ACCESS_SECONDS,
+        "JWT_REFRESH_TOKEN_EXPIRES": REFRESH_SECONDS,
         "JWT_DECODE_ALGORITHMS": ["HS256"],
         "JWT_ENCODE_ISSUER": "data-station",
         "JWT_DECODE_ISSUER": "data-station",

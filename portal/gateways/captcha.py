@@ -26,7 +26,8 @@ class Captcha(Protocol):
     def verify(self, ticket: str, randstr: str, address: str) -> str:
         """The ticket's identity, by which it is remembered as used.
 
-        `address` is the visitor's. Raises `Fault`: `captcha_failed`, or `captcha_unavailable` (passing).
+        `address` is the visitor's. Raises `Fault`: `captcha_failed` (with the param `disaster` for a ticket that the
+        browser made up because it could not reach the service), or `captcha_unavailable` (passing).
         """
 
 

@@ -61,6 +61,8 @@ class TencentCaptcha:
 
     def verify(self, ticket: str, randstr: str, address: str) -> str:
         ticket = ticket.strip()
+        if ticket.lower().startswith(_DISASTER):
+            raise Fault("captcha_failed", disaster=True)
         if not _could_be_real(ticket, randstr):
             raise Fault("captcha_failed")
         passed, code, request = self._ask(ticket, randstr, address)
@@ -113,8 +115,6 @@ class TencentCaptcha:
 
 
 def _could_be_real(ticket: str, randstr: str) -> bool:
-    if ticket.lower().startswith(_DISASTER):
-        return False
     return all(
         text.isascii() and text.isprintable() and 0 < len(text) <= longest
         for text, longest in ((ticket, TICKET_LENGTH), (randstr, RANDSTR_LENGTH))

@@ -114,11 +114,11 @@ def authenticate(
     found = db.session.scalar(select(User).where(User.id == user_id)) if right else None
     if found is None or not found.is_active or found.hashed_password != stored:
         db.session.rollback()
-        for key in (keys.failures, keys.network_failures):
-            windows.note(key, limits.CAPTCHA_AFTER, share=share)
+        for key, counted in keys.failures.items():
+            windows.note(key, counted, share=share)
         events.record_now("login.failed", visitor, user_id=user_id, at="password")
         raise Unauthorized("credentials_wrong")
-    windows.give_back([*keys.shares, keys.failures], share)
+    windows.give_back([*keys.shares, *keys.failures], share)
     return found
 
 
@@ -155,30 +155,40 @@ class _Tries:
 
     @property
     def shares(self) -> windows.Shares:
+        own = {f"login:account:{self.account}": limits.LOGIN_PER_ACCOUNT}
+        if self.known:  # whatever storm strangers make, it does not keep the owner out
+            return own
         return {
-            f"login:account:{self.account}": limits.LOGIN_PER_ACCOUNT,
+            **own,
             f"login:network:{self.network}": limits.LOGIN_PER_NETWORK,
             "login:all": limits.LOGIN_OVERALL,
         }
 
     @property
-    def failures(self) -> str:
-        return f"login:failures:{self.account}"
-
-    @property
-    def network_failures(self) -> str:
-        return f"login:failures:{self.network}"
+    def failures(self) -> windows.Shares:
+        own = {f"login:failures:{self.account}": limits.CAPTCHA_AFTER}
+        return (
+            own
+            if self.known
+            else {
+                **own,
+                f"login:failures:{self.network}": limits.CAPTCHA_AFTER_IN_NETWORK,
+            }
+        )
 
 
 def _prove_human(keys: _Tries, share: str, ticket: str, randstr: str, visitor: Visitor) -> None:
     """After three failures only with a captcha; while its service is away, three tries must do."""
-    if not any(windows.is_full(key, limits.CAPTCHA_AFTER) for key in (keys.failures, keys.network_failures)):
+    if not any(windows.is_full(key, counted) for key, counted in keys.failures.items()):
         return
     if not ticket:
         raise BadRequest("captcha_required", field="captcha")
     try:
         captcha.spend(ticket, randstr=randstr, address=visitor.address)
-    except Unavailable:
+    except (Unavailable, BadRequest) as refusal:
+        # The browser may know before us that the service is away, and say so by a ticket of its own making.
+        if isinstance(refusal, BadRequest) and not refusal.params.get("disaster"):
+            raise
         away = f"login:away:{keys.account}"
         windows.take({away: limits.LOGIN_WITHOUT_CAPTCHA}, share=share, code="login_too_many")
 

@@ -18,7 +18,7 @@ def spend(ticket: str, *, randstr: str = "", address: str) -> None:
         if fault.passing:
             raise Unavailable(fault.code, retry_after=30) from None
         _count("failed")
-        raise BadRequest(fault.code, field="captcha") from None
+        raise BadRequest(fault.code, field="captcha", **fault.params) from None
     try:
         fresh = redis().set(f"captcha:{identity}", "1", nx=True, ex=REMEMBERED_SECONDS)
     except RedisError:

@@ -56,11 +56,19 @@ class Used:
 
 
 def request(
-    phone_number: str, purpose: str, *, ticket: str, randstr: str = "", visitor: Visitor, flow: str = ""
+    phone_number: str,
+    purpose: str,
+    *,
+    ticket: str,
+    randstr: str = "",
+    visitor: Visitor,
+    flow: str = "",
+    asked_by: int | None = None,
 ) -> Letter:
     """Spend a captcha, take a share of every limit, keep a new code. Commit, then `deliver` what is returned.
 
-    `flow` names the browser's visit: the code is good in it alone, and nobody else's guesses use it up.
+    `asked_by` is the member who does, if one is logged in. `flow` names the browser's visit: the code is good in it
+    alone, and nobody else's guesses use it up.
     Raises `BadRequest` (captcha), `TooMany` with `retry_after`, `Unavailable` when Redis is away or a budget is spent.
     """
     if not phone_number.startswith(tuple(f"+{country}" for country in settings().sms_countries)):
@@ -69,7 +77,8 @@ def request(
     known = db.session.execute(
         select(User.id).where(User.phone_number == phone_number, _can_log_in(purpose))
     ).scalar_one_or_none()
-    message_id = messages.take("sms", purpose, phone_number, visitor=visitor, user_id=known)
+    about = asked_by if asked_by is not None else known
+    message_id = messages.take("sms", purpose, phone_number, visitor=visitor, user_id=about)
     meant = (known is None) == (purpose in FOR_STRANGERS)
     code = f"{secrets.randbelow(10**limits.CODE_DIGITS):0{limits.CODE_DIGITS}}" if meant else None
     template = purpose if meant else NOBODY if known is None else EXISTS
@@ -80,7 +89,7 @@ def request(
         _keep(key, kept, limits.CODE_SECONDS * 1000, message_id)
     except RedisError:
         raise Unavailable("codes_unavailable", retry_after=30) from None
-    return Letter(message_id, phone_number, purpose, template, code, key, known, visitor)
+    return Letter(message_id, phone_number, purpose, template, code, key, about, visitor)
 
 
 def _can_log_in(purpose: str) -> ColumnElement[bool]:

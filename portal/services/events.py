@@ -62,6 +62,7 @@ def record(
 
     `details` are JSON values without secrets: no code, password, token, or full phone number.
     """
+    db.session.connection()  # begins the transaction, so that its rollback is heard
     db.session.info.setdefault(_KEY, []).append(_noted(kind, visitor, user_id, actor_id, details))
 
 

@@ -3,6 +3,7 @@
 import secrets
 
 from flask import session
+from flask_login import current_user
 
 from portal import validation
 from portal.extensions import db
@@ -15,8 +16,15 @@ def send(form: PhoneForm, purpose: str) -> None:
     """Send a code to the number in the form; the next step finds the number with `number_for`."""
     number = validation.normalise_phone(form.phone_number.data or "")
     solved = form.captcha
+    asked_by = guards.user().id if current_user.is_authenticated else None
     letter = codes.request(
-        number, purpose, ticket=solved.ticket, randstr=solved.randstr, visitor=guards.visitor(), flow=flow()
+        number,
+        purpose,
+        ticket=solved.ticket,
+        randstr=solved.randstr,
+        visitor=guards.visitor(),
+        flow=flow(),
+        asked_by=asked_by,
     )
     db.session.commit()
     try:

@@ -128,3 +128,19 @@ def test_the_right_password_works_while_the_captcha_is_away(
             accounts.authenticate("alice", PASSWORD, visitor=Visitor("203.0.113.9"))
         found = accounts.authenticate("alice", PASSWORD, visitor=Visitor("203.0.113.9"), ticket="any")
         assert found.id == alice.id
+
+
+def test_a_ticket_that_says_the_service_is_away_counts_as_that(
+    app: APIFlask, alice: Person, compared: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_up(*_: object) -> str:
+        raise Fault("captcha_failed", disaster=True)
+
+    with app.app_context():
+        monkeypatch.setattr(gateways().captcha, "verify", made_up, raising=False)
+        codes = []
+        for _ in range(7):
+            with pytest.raises(PortalError) as refused:
+                accounts.authenticate("alice", "wrong", visitor=Visitor("203.0.113.9"), ticket="trerror_1")
+            codes.append(refused.value.code)
+        assert codes == ["credentials_wrong"] * 6 + ["login_too_many"]

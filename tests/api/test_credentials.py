@@ -8,9 +8,9 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
+from portal import limits
 from portal.extensions import db, gateways
 from portal.models import Event, LoginSession, Message
-from portal.services import mails
 from portal.worker.postman import Postman
 from tests.cast import PASSWORD, PHONES, bearer, person, solved, tokens
 
@@ -101,7 +101,7 @@ def test_an_old_link_is_dead(app: APIFlask, client: FlaskClient, monkeypatch: py
     person(app, "alice")
     client.post("/api/v1/auth/password/forgot", json={"account": "alice"})
     token = token_of(sent(app, "alice@example.com"))
-    monkeypatch.setitem(mails.links.limits.LINK_SECONDS, "reset_password", -1)
+    monkeypatch.setitem(limits.LINK_SECONDS, "reset_password", -1)
     answer = client.post("/api/v1/auth/password/reset", json={"token": token, "new_password": NEW_PASSWORD})
     assert answer.get_json()["code"] == "link_wrong"
 

@@ -6,12 +6,14 @@ import time
 import psycopg2
 import pyotp
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import APIRequestContext, expect
 
-from tests.browser.conftest import Member
+from tests.browser import test_accounts
+from tests.browser.conftest import Member, Outbox, join
 from tests.browser.test_accounts import BOTH, look, says
 from tests.browser.visits import DESKTOP, PHONE, Visit, Visits
 from tests.conftest import Urls
+from tests.stack import new_number
 
 PAGES = ("users", "tasks", "messages", "history", "system")
 MESSAGES = """
@@ -38,9 +40,15 @@ def rule(kept: Urls, other_member: Member) -> Member:
     return other_member
 
 
+@pytest.fixture
+def subject(program: APIRequestContext, outbox: Outbox) -> Member:
+    """Someone whose role and state may be changed."""
+    return join(program, outbox, f"carl-{new_number()[-8:]}")
+
+
 def come_in(visit: Visit, who: Member) -> None:
     """Log in, and set up the second factor that the pages ask for."""
-    visit.log_in(*who)
+    test_accounts.come_in(visit, who)
     visit.link("Admin")
     expect(visit.page).to_have_url(re.compile("/account/two-factor$"))
     visit.link("Set up")
@@ -52,14 +60,14 @@ def come_in(visit: Visit, who: Member) -> None:
 
 
 @BOTH
-def test_what_an_admin_does(locale: str, width: int, visits: Visits, rule: Member, member: Member) -> None:
+def test_what_an_admin_does(locale: str, width: int, visits: Visits, rule: Member, subject: Member) -> None:
     visit = visits(locale, width=width)
     page = visit.page
     come_in(visit, rule)
-    visit.fill(q=member.username)
+    visit.fill(q=subject.username)
     visit.button("Search")
     look(visit, "admin-users")
-    visit.link(member.username)
+    visit.link(subject.username)
     page.locator("select[name=role]").select_option("admin")
     visit.button("Change role")
     says(visit, "Changed. All sessions of this user have ended.")

@@ -62,8 +62,8 @@ def test_a_log_in_ended_elsewhere_leads_to_the_log_in_page_and_back(
     elsewhere = visits()
     elsewhere.log_in(*other_member)
     elsewhere.page.goto("/sessions/")
-    for _ in range(elsewhere.page.get_by_role("button", name="End", exact=True).count()):
-        elsewhere.page.get_by_role("button", name="End", exact=True).first.click()
+    for _ in range(elsewhere.page.get_by_role("button", name="End this one", exact=True).count()):
+        elsewhere.page.get_by_role("button", name="End this one", exact=True).first.click()
         expect(elsewhere.page.locator(".notice")).to_be_visible()
 
     visit.expects(r"status of 401 .*/progress")

@@ -28,8 +28,11 @@ _MORE = {
     ("post", "/api/v1/tasks/{uuid}/cancel"): ("409",),
     ("post", "/api/v1/auth/register"): ("409",),
     ("patch", "/api/v1/admin/users/{uuid}"): ("409",),
-    ("post", "/api/v1/auth/sms-code"): ("429",),
     ("post", "/api/v1/auth/login"): ("401",),
+    ("post", "/api/v1/auth/login/sms"): ("401",),
+    ("patch", "/api/v1/users/me"): ("403", "409"),
+    ("put", "/api/v1/users/me/password"): ("403",),
+    ("post", "/api/v1/users/me/email/verify"): ("409",),
     ("post", "/api/v1/auth/refresh"): ("401",),
 }
 
@@ -70,7 +73,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
 
 
 def _statuses(method: str, path: str, operation: dict[str, Any]) -> list[str]:
-    statuses = {"503", "default", *_MORE.get((method, path), ())}
+    statuses = {"429", "503", "default", *_MORE.get((method, path), ())}
     if "requestBody" in operation:
         statuses |= {"400", "413", "422"}
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):

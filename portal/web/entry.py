@@ -3,6 +3,7 @@
 import hmac
 import secrets
 from hashlib import sha256
+from uuid import UUID
 
 from flask import Response, make_response, redirect, request, session, url_for
 from flask_login import current_user
@@ -22,21 +23,19 @@ def enter(user: User) -> Response:
     if not user.has_second_factor:
         return _start(user)
     db.session.commit()
-    session["half_login"] = _halves().dumps([str(user.uuid), user.username, _print_of(user)])
+    session["half_login"] = _halves().dumps([str(user.uuid), _print_of(user)])
     return make_response(redirect(url_for("factors.ask", next=request.args.get("next")), 303))
 
 
 def half_entered() -> User | None:
     """Whoever gave the first proof in this browser within the last five minutes."""
     try:
-        uuid, username, printed = _halves().loads(session.get("half_login", ""), max_age=HALF_SECONDS)
+        uuid, printed = _halves().loads(session.get("half_login", ""), max_age=HALF_SECONDS)
     except BadSignature:
         return None
-    user = accounts.find(username)
-    if user is None or str(user.uuid) != uuid or not user.has_second_factor:
-        return None
+    user = accounts.find_active(UUID(uuid))
     # A password that was changed in between undoes the first proof.
-    return user if hmac.compare_digest(printed, _print_of(user)) else None
+    return user if user and user.has_second_factor and hmac.compare_digest(printed, _print_of(user)) else None
 
 
 def enter_with_factor(user: User) -> Response:

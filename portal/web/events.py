@@ -1,15 +1,11 @@
 """What happened to one's account."""
 
-from collections import defaultdict
-
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from portal import limits
-from portal.models import Event
 from portal.services import events
 from portal.web import guards
-from portal.wording import EVENTS
 
 bp = Blueprint("events", __name__, url_prefix="/account/history")
 
@@ -23,8 +19,3 @@ def index() -> ResponseReturnValue:
     return render_template(
         "events/index.html", events=found.items, next_cursor=found.next_cursor, user_id=guards.user().id
     )
-
-
-def told(event: Event) -> str:
-    """An event as a sentence."""
-    return str(EVENTS[event.kind]) % defaultdict(lambda: "–", event.details)

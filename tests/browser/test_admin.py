@@ -49,7 +49,7 @@ def subject(program: APIRequestContext, outbox: Outbox) -> Member:
 def come_in(visit: Visit, who: Member) -> None:
     """Log in, and set up the second factor that the pages ask for."""
     test_accounts.come_in(visit, who)
-    visit.link("Admin")
+    visit.link("Administration")
     expect(visit.page).to_have_url(re.compile("/account/two-factor$"))
     visit.link("Set up")
     totp = pyotp.TOTP(visit.page.locator(".secret").inner_text().replace(" ", ""))

@@ -1,7 +1,7 @@
 # One target per wish; `./dev` does the work. Arguments go through ARGS: make test ARGS='-k tasks'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fix lock migrate messages shell clean
+.PHONY: help run test lint fix lock migrate messages shell clean admin prove-codes prove-sms prove-tokens prove-silence
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -36,7 +36,7 @@ from portal.services import passwords
 from proofs.strangers import SCENES, PassingCaptcha, Person, Scene, Visit
 
 SHORT = bool(os.environ.get("SHORT"))
-ROUNDS, SLOW_ROUNDS, BYTES_ONLY, WARM_UP = (24, 10, 2, 2) if SHORT else (420, 420, 20, 20)
+ROUNDS, SLOW_ROUNDS, WARM_UP = (24, 10, 2) if SHORT else (420, 420, 20)
 P = 0.01
 OWNERS = ("known", "inactive")
 GROUPS = (*OWNERS, "unknown")
@@ -109,9 +109,8 @@ def people(app: APIFlask, count: int) -> dict[str, list[Person]]:
 def sample(app: APIFlask, scene: Scene, rounds: int) -> Samples:
     """One of each group in turn, in a new order each round."""
     samples = Samples()
-    warm_up = WARM_UP if scene.timed else 0
-    groups = people(app, rounds + warm_up)
-    for turn in range(rounds + warm_up):
+    groups = people(app, rounds + WARM_UP)
+    for turn in range(rounds + WARM_UP):
         app.extensions["redis"].flushdb()
         visits = {group: Visit(app, groups[group][turn], turn) for group in GROUPS}
         sendings = {group: scene.ask(visits[group]) for group in random.sample(GROUPS, 3)}
@@ -124,7 +123,7 @@ def sample(app: APIFlask, scene: Scene, rounds: int) -> Samples:
             expected = answer.status_code == scene.status and scene.said in answer.text
             assert expected, f"{answer.status} {answer.text[:400]}"
             seen[group] = bare(visits[group], answer)
-            if turn >= warm_up:
+            if turn >= WARM_UP:
                 samples.times[group].append(took)
         samples.different += [group for group in OWNERS if seen[group] != seen["unknown"]]
     return samples
@@ -132,17 +131,17 @@ def sample(app: APIFlask, scene: Scene, rounds: int) -> Samples:
 
 def compare(app: APIFlask, scene: Scene) -> bool:
     """Print what was found; False when somebody could be told from nobody."""
-    rounds = BYTES_ONLY if not scene.timed else SLOW_ROUNDS if scene.slow else ROUNDS
+    rounds = SLOW_ROUNDS if scene.slow else ROUNDS
     suspects: tuple[str, ...] = OWNERS
     for attempt in (1, 2):
         found = sample(app, scene, rounds)
         chance = {group: mannwhitneyu(found.times[group], found.times["unknown"]).pvalue for group in OWNERS}
         medians = " ".join(f"{1000 * median(found.times[group]):8.3f}" for group in GROUPS)
-        timed = " ".join(f"{chance[group]:6.4f}" for group in OWNERS) if scene.timed else "            -"
+        timed = " ".join(f"{chance[group]:6.4f}" for group in OWNERS)
         print(f"{scene.name:32} {scene.status} {rounds:5} {medians}  {timed} {len(found.different):6}", flush=True)
         if found.different:
             return False
-        suspects = tuple(group for group in suspects if scene.timed and chance[group] <= P)
+        suspects = tuple(group for group in suspects if chance[group] <= P)
         if not suspects:
             return True
         if attempt == 1:

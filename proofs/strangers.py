@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 from apiflask import APIFlask
 from flask.testing import FlaskClient
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from portal.extensions import db
+from portal.services import passwords
 
 NEW = {"new_password": "a long walk by the sea"}
 WRONG = "This code is wrong or too old"
@@ -98,8 +100,10 @@ class Visit:
         return self
 
     def after_failures(self) -> "Visit":
-        for _ in range(3):
-            assert login(self)().status_code == 401
+        # Wrong they are anyway: only what is asked afterwards is timed, so the hashing is left out.
+        with patch.object(passwords, "matches", lambda *_: False):
+            for _ in range(3):
+                assert login(self)().status_code == 401
         return self
 
 
@@ -140,14 +144,13 @@ class Scene:
     ask: Callable[[Visit], Sending]
     said: str = ""
     slow: bool = False
-    timed: bool = True
 
 
 SCENES = (
     Scene("log in, wrong password (API)", 401, login, slow=True),
     Scene("log in, wrong password (page)", 401, login_page, slow=True),
-    Scene("log in, captcha wanted (API)", 400, lambda visit: login(visit.after_failures()), timed=False),
-    Scene("log in, captcha wanted (page)", 400, lambda visit: login_page(visit.after_failures()), timed=False),
+    Scene("log in, captcha wanted (API)", 400, lambda visit: login(visit.after_failures())),
+    Scene("log in, captcha wanted (page)", 400, lambda visit: login_page(visit.after_failures())),
     Scene("code to register (API)", 202, lambda visit: visit.sms("register")),
     Scene("code to register (page)", 303, lambda visit: visit.sms_page("/register")),
     Scene("code to log in (API)", 202, lambda visit: visit.sms("login")),

@@ -9,7 +9,7 @@ from portal.api import guards
 from portal.api.schemas import Message
 from portal.api.schemas.accounts import ConfirmBody, ForgotBody, PasswordBody, ResetBody, TokenBody
 from portal.extensions import db
-from portal.services import credentials, factors, sessions
+from portal.services import credentials
 from portal.wording import sentence
 
 bp = APIBlueprint("api_credentials", __name__, url_prefix="/api/v1", tag="credentials")
@@ -64,10 +64,7 @@ def verify(body: TokenBody) -> Any:
 @bp.output(Message)
 def confirm(body: ConfirmBody) -> Any:
     """Prove once more who you are: for ten minutes e-mail, phone number and password may be changed."""
-    login, visitor = guards.login(), guards.visitor()
-    if login.user.has_second_factor:
-        factors.check(login.user, body.otp, visitor=visitor)
-    sessions.confirm(login, body.password, visitor=visitor)
+    credentials.confirm(guards.login(), body.password, body.otp, visitor=guards.visitor())
     db.session.commit()
     return _said("confirmed")
 
@@ -80,7 +77,7 @@ def confirm(body: ConfirmBody) -> Any:
 def password(body: PasswordBody) -> Any:
     """Set another password; every other log-in ends."""
     if body.current_password is not None:
-        sessions.confirm(guards.login(), body.current_password, visitor=guards.visitor())
+        credentials.confirm(guards.login(), body.current_password, body.otp, visitor=guards.visitor())
     credentials.change_password(guards.login(), body.new_password, visitor=guards.visitor())
     db.session.commit()
     return ""

@@ -103,7 +103,7 @@ class _Service:
 
     def call(self, make: Callable[[Any], Any], act: Callable[[Any], Any]) -> _Answer:
         """Make the client from its `Config` if there is none yet, and call it once; nothing of the SDK is raised."""
-        from Tea.exceptions import TeaException  # type: ignore[import-untyped]  # the SDKs cost a second to import
+        from Tea.exceptions import TeaException  # the SDKs cost a second to import
 
         client = self._ready(make)
         try:
@@ -147,7 +147,7 @@ class AliyunSms:
     def send(self, to: str, purpose: str, code: str | None) -> Delivery:
         from alibabacloud_dysmsapi20170525.client import Client
         from alibabacloud_dysmsapi20170525.models import SendSmsRequest
-        from darabonba.runtime import RuntimeOptions  # type: ignore[import-untyped]
+        from darabonba.runtime import RuntimeOptions
 
         request = SendSmsRequest(
             # The plain eleven digits inside China; country and number elsewhere.

@@ -8,7 +8,7 @@ from portal import limits, validation
 from portal.errors import BadRequest, Conflict, Invalid, TooMany
 from portal.extensions import db
 from portal.models import LoginSession, User
-from portal.services import accounts, captcha, codes, events, links, messages, passwords, sessions, windows
+from portal.services import accounts, captcha, codes, events, factors, links, messages, passwords, sessions, windows
 from portal.services.events import Visitor
 
 
@@ -60,6 +60,13 @@ def _reset(user: User, new_password: str, visitor: Visitor) -> User:
     _set_password(user, new_password, visitor, but=None)
     events.record("password.reset", visitor, user_id=user.id)
     return user
+
+
+def confirm(login: LoginSession, password: str, otp: str, *, visitor: Visitor) -> None:
+    """Make a log-in fresh: by the password and, for those who have one, the second factor. `Invalid` or `TooMany`."""
+    sessions.confirm(login, password, visitor=visitor)
+    if login.user.has_second_factor:
+        factors.confirm(login, otp, visitor=visitor)
 
 
 def change_password(login: LoginSession, new_password: str, *, visitor: Visitor) -> None:

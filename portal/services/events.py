@@ -28,7 +28,7 @@ GENESIS = "0" * 64
 
 @dataclass(frozen=True)
 class Visitor:
-    """Where a request comes from: `address`, `user_agent`, and the client's /32 or /64 `network`."""
+    """Where a request comes from."""
 
     address: str = ""
     user_agent: str = ""

@@ -6,6 +6,8 @@ from random import uniform
 
 from flask import render_template
 from flask_babel import force_locale
+from jinja2 import TemplateError
+from loguru import logger
 from sqlalchemy import func, select, update
 
 from portal.errors import Fault
@@ -36,9 +38,15 @@ def claim() -> Parcel | None:
     if message is None:
         return None
     user = db.session.get(User, message.user_id, populate_existing=True) if message.user_id else None
-    mail = _written(message, user) if user and user.is_active else None
-    message.state, message.attempt = "sending" if mail else "suppressed", message.attempt + 1
-    message.send_after = datetime.now(UTC)
+    mail = None
+    message.state, message.attempt, message.send_after = "suppressed", message.attempt + 1, datetime.now(UTC)
+    if user and user.is_active:
+        try:
+            mail, message.state = _written(message, user), "sending"
+        except TemplateError as error:
+            # Left waiting, it would be the first in the queue for ever, and all others behind it.
+            logger.error("mail {} cannot be written: {}", message.purpose, type(error).__name__)
+            message.state, message.vendor_code = "failed", "unwritable"
     if mail is None:
         message.mail_to = ""
     db.session.flush()

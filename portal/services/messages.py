@@ -80,20 +80,22 @@ def take(
 
 def _limits(channel: str, who: str, place: str) -> list[_Limit]:
     of = Message.channel == channel
-    if channel == "sms":
-        per_recipient, minute, day = limits.SMS_PER_NUMBER, settings().sms_per_minute, settings().sms_per_day
-        per_network: Sequence[Window] = (Window(settings().sms_per_address_day, limits.DAY),)
-    else:
-        per_recipient, minute, day = limits.MAIL_PER_ADDRESS, settings().mail_per_minute, settings().mail_per_day
-        per_network = (Window(settings().sms_per_address_day, limits.DAY),)
-    too_many = f"{channel}_too_many"
+    per_recipient = limits.SMS_PER_NUMBER if channel == "sms" else limits.MAIL_PER_ADDRESS
+    per_network = (Window(settings().sms_per_address_day, limits.DAY),)
+    minute, day = _budget(channel)
     overall = (Window(minute, limits.MINUTE), Window(day, limits.DAY))
+    too_many = f"{channel}_too_many"
     # In this order everywhere: no two takers wait for each other.
     return [
         _Limit(f"{channel}:to:{who}", (of, Message.recipient == who), per_recipient, too_many),
         _Limit(f"{channel}:from:{place}", (of, Message.network == place), per_network, too_many),
         _Limit(f"{channel}:all", (of,), overall, f"{channel}_budget_spent"),
     ]
+
+
+def _budget(channel: str) -> tuple[int, int]:
+    """How many in a minute, and in a day, over all."""
+    return getattr(settings(), f"{channel}_per_minute"), getattr(settings(), f"{channel}_per_day")
 
 
 def _check(limit: _Limit) -> None:
@@ -126,10 +128,9 @@ def give_back(message_id: int, vendor_code: str) -> None:
     )
 
 
-def verified(message_id: int, verified: bool = True) -> None:
+def verified(message_id: int) -> None:
     """Note that the code a message carried was used."""
-    moment = func.now() if verified else None
-    db.session.execute(update(Message).where(Message.id == message_id).values(verified_at=moment))
+    db.session.execute(update(Message).where(Message.id == message_id).values(verified_at=func.now()))
 
 
 def watch_prefix(message_id: int) -> None:
@@ -202,7 +203,7 @@ def budget_left() -> dict[str, dict[str, int]]:
                 _COUNTS, Message.channel == channel, Message.created_at > func.now() - timedelta(days=1)
             )
         ).one()
-        per_minute, per_day = getattr(settings(), f"{channel}_per_minute"), getattr(settings(), f"{channel}_per_day")
+        per_minute, per_day = _budget(channel)
         left[channel] = {"minute": max(0, per_minute - minute), "day": max(0, per_day - day)}
     return left
 

@@ -67,13 +67,8 @@ def confirm(login: LoginSession, password: str, *, visitor: Visitor) -> None:
         events.record_now("login.failed", visitor, user_id=user.id, at="confirm")
         raise Invalid("password_wrong", field="password")
     windows.give_back([key], share)
-    refresh(login)
-    events.record("session.confirmed", visitor, user_id=user.id, session=str(login.id))
-
-
-def refresh(login: LoginSession) -> None:
-    """The person has just proved that it is them."""
     db.session.execute(update(LoginSession).where(LoginSession.id == login.id).values(fresh_at=func.now()))
+    events.record("session.confirmed", visitor, user_id=user.id, session=str(login.id))
 
 
 def find_live(session_id: UUID, *, kind: str, address: str = "") -> LoginSession | None:

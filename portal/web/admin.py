@@ -14,7 +14,7 @@ from portal.extensions import db
 from portal.models.tasks import STATUSES
 from portal.services import admin, events, messages
 from portal.services.paging import Page
-from portal.web import charts, guards
+from portal.web import charts, cursor, guards
 from portal.wording import EVENTS, ROLES, sentence
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
@@ -35,7 +35,7 @@ def users() -> ResponseReturnValue:
     """Everyone, newest first; `q`, `role` and `active` narrow it."""
     chosen = _chosen("q", "role", "active")
     active = {"yes": True, "no": False}.get(chosen["active"])
-    found = admin.list_users(chosen["q"], role=chosen["role"] or None, active=active, cursor=_cursor())
+    found = admin.list_users(chosen["q"], role=chosen["role"] or None, active=active, cursor=cursor.wanted())
     return render_template(
         "admin/users.html", users=found.items, chosen=chosen, roles=ROLES, older=_older(".users", found, chosen)
     )
@@ -46,7 +46,7 @@ def users() -> ResponseReturnValue:
 def user(uuid: UUID) -> ResponseReturnValue:
     """One person, what may be changed of them, and their history."""
     who = admin.get_user(uuid)
-    found = events.list_for(who, cursor=_cursor(), limit=HISTORY_ROWS)
+    found = events.list_for(who, cursor=cursor.wanted(), limit=HISTORY_ROWS)
     return render_template(
         "admin/user.html",
         user=who,
@@ -89,7 +89,7 @@ def _change(uuid: UUID, *, role: str | None = None, active: bool | None = None) 
 def tasks() -> ResponseReturnValue:
     """Everyone's tasks, newest first."""
     chosen = _chosen("status")
-    found = admin.list_tasks(status=chosen["status"], cursor=_cursor())
+    found = admin.list_tasks(status=chosen["status"], cursor=cursor.wanted())
     older = _older(".tasks", found, chosen)
     return render_template("admin/tasks.html", tasks=found.items, chosen=chosen, statuses=STATUSES, older=older)
 
@@ -123,7 +123,7 @@ def lift(prefix: str) -> ResponseReturnValue:
 def history() -> ResponseReturnValue:
     """What happened to accounts, newest first; `kind`, `user` and `address` narrow it."""
     chosen = _chosen("kind", "user", "address")
-    found = admin.search_history(**chosen, cursor=_cursor(), limit=HISTORY_ROWS)
+    found = admin.search_history(**chosen, cursor=cursor.wanted(), limit=HISTORY_ROWS)
     return render_template(
         "admin/history.html",
         events=found.items,
@@ -143,11 +143,6 @@ def system() -> ResponseReturnValue:
 
 def _chosen(*names: str) -> dict[str, str]:
     return {name: request.args.get(name, "").strip() for name in names}
-
-
-def _cursor() -> int | None:
-    cursor = request.args.get("cursor", type=int)
-    return cursor if cursor is not None and 0 < cursor < 2**63 else None
 
 
 def _older(endpoint: str, found: Page[Any], chosen: Mapping[str, str]) -> str | None:

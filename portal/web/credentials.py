@@ -7,7 +7,7 @@ from flask_login import current_user
 
 from portal.errors import PortalError
 from portal.extensions import db
-from portal.services import credentials, factors, sessions
+from portal.services import credentials
 from portal.web import codes, guards
 from portal.web.forms.accounts import PhoneForm
 from portal.web.forms.credentials import ConfirmForm, ForgotForm, LinkForm, ResetByCodeForm, ResetByMailForm
@@ -165,9 +165,8 @@ def confirmed() -> ResponseReturnValue:
     form, status = _confirm_form(), 422
     if form.validate_on_submit():
         try:
-            sessions.confirm(guards.login_session(), form.password.data or "", visitor=guards.visitor())
-            if form.otp is not None:
-                factors.confirm(guards.login_session(), form.otp.data or "", visitor=guards.visitor())
+            otp = form.data.get("otp") or ""  # there only for those who have a second factor
+            credentials.confirm(guards.login_session(), form.password.data or "", otp, visitor=guards.visitor())
             db.session.commit()
             return redirect(guards.safe_next(request.args.get("next")) or url_for("profile.show"), 303)
         except PortalError as error:

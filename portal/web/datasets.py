@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from portal.errors import Unavailable
 from portal.services import datasets
-from portal.web import guards
+from portal.web import cursor, guards
 
 bp = Blueprint("datasets", __name__, url_prefix="/datasets")
 
@@ -16,7 +16,7 @@ bp = Blueprint("datasets", __name__, url_prefix="/datasets")
 @guards.member_required
 def index() -> ResponseReturnValue:
     """One's datasets, newest first."""
-    found = datasets.list_for(guards.user(), cursor=request.args.get("cursor", type=int))
+    found = datasets.list_for(guards.user(), cursor=cursor.wanted())
     return render_template("datasets/index.html", datasets=found.items, next_cursor=found.next_cursor)
 
 

@@ -10,7 +10,7 @@ from portal.errors import Conflict, PortalError
 from portal.extensions import db, settings
 from portal.services import tasks
 from portal.services.copies import copy_of
-from portal.web import guards, htmx
+from portal.web import cursor, guards, htmx
 from portal.web.forms.tasks import FetchForm
 
 bp = Blueprint("tasks", __name__, url_prefix="/tasks")
@@ -24,7 +24,7 @@ def index() -> ResponseReturnValue:
 
 
 def _index(form: FetchForm, status: int = 200) -> ResponseReturnValue:
-    found = tasks.list_for(guards.user(), cursor=request.args.get("cursor", type=int))
+    found = tasks.list_for(guards.user(), cursor=cursor.wanted())
     copies = [copy_of(task) for task in found.items]
     sample = settings().sample_url
     page = render_template(

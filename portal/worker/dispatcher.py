@@ -4,10 +4,8 @@ Woken by PostgreSQL's NOTIFY, it looks once a second all the same.
 """
 
 import os
-import select
 import signal
 import time
-from typing import Any
 
 import psycopg2
 from celery import Celery
@@ -18,9 +16,10 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import jobs
-from portal.extensions import db, settings
+from portal.extensions import db
 from portal.services import queue, sessions
 from portal.worker import reaper
+from portal.worker.listener import Listener
 from portal.worker.postman import Postman
 
 LOOK_SECONDS = 1.0
@@ -35,7 +34,7 @@ class Dispatcher:
         self._celery: Celery = app.extensions["celery"]
         self._stopping = False
         self._wake_read, self._wake_write = os.pipe()
-        self._listener: Any = None
+        self._listener = Listener(CHANNEL, "dispatcher")
 
     def stop(self, *_: object) -> None:
         self._stopping = True
@@ -47,7 +46,7 @@ class Dispatcher:
         while not self._stopping:
             try:
                 with self._app.app_context():
-                    self._listen()
+                    self._listener.connect()
                     self.dispatch()
                     if time.monotonic() - heard >= LOOK_SECONDS / 2:
                         sessions.hear_ended()
@@ -61,8 +60,8 @@ class Dispatcher:
                         tidied = time.monotonic()
             except (SQLAlchemyError, psycopg2.Error) as error:
                 logger.warning("dispatcher: database: {}", type(error).__name__)
-                self._listener = None
-            self._wait()
+                self._listener.drop()
+            self._listener.wait(LOOK_SECONDS, self._wake_read)
 
     def dispatch(self) -> int:
         """Admit what there is room for, commit, ring for each; answers how many were admitted."""
@@ -82,25 +81,6 @@ class Dispatcher:
                 logger.warning("dispatcher: broker: {}; what waits is rung for again later", type(error).__name__)
                 break
         return len(admitted)
-
-    def _listen(self) -> None:
-        if self._listener is None or self._listener.closed:
-            dsn = settings().database_url.replace("+psycopg2", "", 1)
-            self._listener = psycopg2.connect(dsn, connect_timeout=5, application_name="dispatcher")
-            self._listener.autocommit = True
-            with self._listener.cursor() as cursor:
-                cursor.execute(f"LISTEN {CHANNEL}")
-
-    def _wait(self) -> None:
-        """Until something is said on the channel, a second has passed, or `stop` was called."""
-        watched = [self._wake_read, *([self._listener] if self._listener else [])]
-        ready, _, _ = select.select(watched, [], [], LOOK_SECONDS)
-        if self._listener in ready:
-            try:
-                self._listener.poll()
-                self._listener.notifies.clear()
-            except psycopg2.Error:
-                self._listener = None
 
 
 def main() -> None:

@@ -1,16 +1,15 @@
 """Sends the mails that wait in the ledger; a thread of the dispatcher, for a provider may be slow."""
 
-import select
 import threading
-from typing import Any
 
 import psycopg2
 from flask import Flask
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.extensions import db, settings
+from portal.extensions import db
 from portal.services import mails
+from portal.worker.listener import Listener
 
 LOOK_SECONDS = 5.0
 CHANNEL = "messages_waiting"
@@ -22,7 +21,7 @@ class Postman:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._stopping = threading.Event()
-        self._listener: Any = None
+        self._listener = Listener(CHANNEL, "postman")
         self._thread = threading.Thread(target=self.run, name="postman", daemon=True)
 
     def start(self) -> None:
@@ -36,17 +35,17 @@ class Postman:
         while not self._stopping.is_set():
             try:
                 with self._app.app_context():
-                    self._listen()
+                    self._listener.connect()
                     while not self._stopping.is_set() and self.send_one():
                         pass
                     mails.give_up_lost()
                     db.session.commit()
             except (SQLAlchemyError, psycopg2.Error) as error:
                 logger.warning("postman: database: {}", type(error).__name__)
-                self._listener = None
-            except Exception as error:  # noqa: BLE001  # one mail that cannot be written must not stop all others
+                self._listener.drop()
+            except Exception as error:  # noqa: BLE001  # whatever a provider's code raises: that mail may have gone, the next goes on
                 logger.error("postman: {}", type(error).__name__)
-            self._wait()
+            self._listener.wait(LOOK_SECONDS)
 
     def send_one(self) -> bool:
         """Whether there was one."""
@@ -57,24 +56,3 @@ class Postman:
         mails.deliver(parcel)
         db.session.commit()
         return True
-
-    def _listen(self) -> None:
-        if self._listener is None or self._listener.closed:
-            dsn = settings().database_url.replace("+psycopg2", "", 1)
-            self._listener = psycopg2.connect(dsn, connect_timeout=5, application_name="postman")
-            self._listener.autocommit = True
-            with self._listener.cursor() as cursor:
-                cursor.execute(f"LISTEN {CHANNEL}")
-
-    def _wait(self) -> None:
-        """Until something is said on the channel, or some seconds have passed."""
-        if self._listener is None:
-            self._stopping.wait(1)
-            return
-        ready, _, _ = select.select([self._listener], [], [], LOOK_SECONDS)
-        if ready:
-            try:
-                self._listener.poll()
-                self._listener.notifies.clear()
-            except psycopg2.Error:
-                self._listener = None

@@ -1,8 +1,10 @@
 """Getting back in, and changing what protects an account, through the JSON door."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
+import pyotp
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
@@ -10,7 +12,9 @@ from sqlalchemy import select, update
 
 from portal import limits
 from portal.extensions import db, gateways
-from portal.models import Event, LoginSession, Message
+from portal.models import Event, LoginSession, Message, User
+from portal.services import factors, messages, sessions
+from portal.services.events import Visitor
 from portal.worker.postman import Postman
 from tests.cast import PASSWORD, PHONES, bearer, person, solved, tokens
 
@@ -175,3 +179,40 @@ def test_the_door_counts_calls_and_says_so(app: APIFlask, client: FlaskClient, m
     assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
     assert 50 <= int(answers[3].headers["Retry-After"]) <= 61
     assert answers[3].content_type == "application/problem+json"
+
+
+def test_with_a_second_factor_the_password_alone_confirms_nothing(app: APIFlask, client: FlaskClient) -> None:
+    alice = person(app, "alice")
+    with app.app_context():
+        login = sessions.start(db.session.get_one(User, alice.id), kind="browser", visitor=Visitor())
+        secret = factors.begin(login.user).secret
+        factors.enable(login, pyotp.TOTP(secret).at(int(time.time()) - 30), visitor=Visitor())
+        db.session.commit()
+    now = pyotp.TOTP(secret).now()
+    body = {"account": "alice", "password": PASSWORD, "otp": now}
+    headers = bearer(client.post("/api/v1/auth/login", json=body).get_json()["access_token"])
+    with app.app_context():
+        db.session.execute(update(LoginSession).values(fresh_at=LoginSession.fresh_at - timedelta(minutes=11)))
+        db.session.execute(update(User).values(totp_step=0))
+        db.session.commit()
+    change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    answer = client.put("/api/v1/users/me/password", json=change, headers=headers)
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "otp_wrong")
+    answer = client.put("/api/v1/users/me/password", json={"new_password": NEW_PASSWORD}, headers=headers)
+    assert answer.get_json()["code"] == "fresh_login_required"
+    otp = pyotp.TOTP(secret).now()
+    assert client.put("/api/v1/users/me/password", json={**change, "otp": otp}, headers=headers).status_code == 204
+
+
+def test_a_mail_that_cannot_be_written_keeps_no_other_back(
+    app: APIFlask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person(app, "alice")
+    with app.app_context():
+        user = db.session.scalars(select(User)).one()
+        messages.queue_mail("no_such_template", user.email, user=user, visitor=Visitor())
+        messages.queue_mail("password_changed", user.email, user=user, visitor=Visitor())
+        db.session.commit()
+    assert sent(app, "alice@example.com")["purpose"] == "password_changed"
+    with app.app_context():
+        assert list(db.session.scalars(select(Message.state).order_by(Message.id))) == ["failed", "sent"]

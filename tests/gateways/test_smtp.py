@@ -9,7 +9,7 @@ import pytest
 
 from portal.errors import Fault
 from portal.gateways.mail import Mail
-from tests.gateways import certificate
+from tests import certificate
 from tests.gateways.conftest import Make
 from tests.gateways.post_office import PostOffice, Reply
 

@@ -1,8 +1,5 @@
 """The limits of codes are exact, however many ask at once."""
 
-import threading
-from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,39 +8,16 @@ from apiflask import APIFlask
 from sqlalchemy import select, update
 
 from portal import limits
-from portal.errors import Fault, Invalid, PortalError, TooMany, Unavailable
+from portal.errors import Fault, Invalid, TooMany, Unavailable
 from portal.extensions import db, gateways
 from portal.gateways.delivery import Delivery
 from portal.models import Event, Message, User
 from portal.services import captcha, codes, messages
 from portal.services.events import Visitor
+from tests.parallel import at_once
 
 NUMBER = "+8613600136000"
 HERE = Visitor("203.0.113.9", "a test")
-
-
-def at_once(app: APIFlask, count: int, act: Callable[[], object]) -> Counter[str]:
-    """Run `act` in so many threads from one starting line; count the outcomes."""
-    outcomes: Counter[str] = Counter()
-    gate = threading.Barrier(count)
-
-    def one() -> None:
-        with app.app_context():
-            gate.wait()
-            try:
-                act()
-                outcomes["done"] += 1
-            except PortalError as error:
-                outcomes[error.code] += 1
-            finally:
-                db.session.rollback()
-
-    threads = [threading.Thread(target=one) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """Second factors: each code counts once, however many bring it at the same moment."""
 
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pyotp
@@ -11,12 +9,13 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import select, text
 
-from portal.errors import Conflict, Invalid, PortalError, TooMany
+from portal.errors import Conflict, Invalid, TooMany
 from portal.extensions import db, settings
 from portal.models import Event, LoginSession, RecoveryCode, User
 from portal.services import factors, sessions, windows
 from portal.services.events import Visitor
 from tests.cast import person
+from tests.parallel import at_once
 
 HERE = Visitor("203.0.113.9", "pytest")
 NOON = 1_800_000_015.0  # the middle of a time step
@@ -61,30 +60,6 @@ def _user(user_id: int) -> User:
 def _check(user_id: int, otp: str) -> None:
     factors.check(_user(user_id), otp, visitor=HERE)
     db.session.commit()
-
-
-def at_once(app: APIFlask, count: int, act: Callable[[], object]) -> Counter[str]:
-    """Run `act` in so many threads from one starting line; count the outcomes."""
-    outcomes: Counter[str] = Counter()
-    gate = threading.Barrier(count)
-
-    def one() -> None:
-        with app.app_context():
-            gate.wait()
-            try:
-                act()
-                outcomes["done"] += 1
-            except PortalError as error:
-                outcomes[error.code] += 1
-            finally:
-                db.session.rollback()
-
-    threads = [threading.Thread(target=one) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
 
 
 def _no_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from portal.models import Event, LoginSession, Message, StoppedPrefix, User
 from portal.services import admin, captcha, events
 from portal.services.events import Visitor
 from tests.cast import Person, bearer, browser, person, post, tokens
-from tests.services.test_codes import at_once
+from tests.parallel import at_once
 
 PAGES = ["/admin/users", "/admin/tasks", "/admin/messages", "/admin/history", "/admin/system"]
 HERE = Visitor("203.0.113.9", "pytest")

@@ -180,3 +180,10 @@ def test_cancelling_what_has_ended_shows_it_as_it_is(app: APIFlask) -> None:
     for _ in range(2):
         answer = post(alice, f"{where}/cancel", page="/tasks/", headers={"HX-Request": "true"})
         assert (answer.status_code, 'data-status="cancelled"' in answer.text) == (200, True)
+
+
+@pytest.mark.parametrize("path", ["/tasks/", "/datasets/", "/account/history/"])
+@pytest.mark.parametrize("cursor", ["9" * 30, "-1", "0", "x"])
+def test_a_cursor_that_is_none_shows_the_first_page(app: APIFlask, path: str, cursor: str) -> None:
+    person(app, "alice")
+    assert browser(app, "alice").get(f"{path}?cursor={cursor}").status_code == 200

@@ -105,9 +105,10 @@ class ConfirmBody(Body):
 
 
 class PasswordBody(Body):
-    """`current_password` may be left out while the log-in is fresh."""
+    """`current_password` (with `otp`, for those with a second factor) may be left out while the log-in is fresh."""
 
     current_password: Password | None = None
+    otp: Otp = ""
     new_password: Password
 
 

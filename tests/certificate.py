@@ -1,4 +1,4 @@
-"""A certificate that only this test knows."""
+"""A certificate that only one test knows."""
 
 import datetime as dt
 import ipaddress

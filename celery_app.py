@@ -1,10 +1,13 @@
 """What Celery loads: `celery -A celery_app worker`."""
 
-from celery.signals import setup_logging, worker_process_init
+from typing import Any
+
+from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutdown
 
 from portal.app import create_app
 from portal.extensions import db
 from portal.worker import tasks
+from portal.worker.presence import Presence
 
 flask_app = create_app()
 app = flask_app.extensions["celery"]
@@ -16,6 +19,23 @@ def own_connections(**_: object) -> None:
     with flask_app.app_context():
         db.engine.dispose(close=False)
     flask_app.extensions["redis"].connection_pool.reset()
+
+
+presences: list[Presence] = []
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def say_alive(sender: Any, **_: object) -> None:
+    """From now on dispatchers count on this worker's slots."""
+    presences.append(Presence(flask_app, sender.hostname, sender.pool.num_processes))
+    presences[-1].start()
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def say_gone(**_: object) -> None:
+    """No more tasks for this worker; also sent when it ends because of a fault."""
+    while presences:
+        presences.pop().stop()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

@@ -16,6 +16,8 @@ class Window:
 SMS_PER_NUMBER = (Window(1, MINUTE), Window(5, HOUR), Window(10, DAY))
 SMS_RESEND_SECONDS = SMS_PER_NUMBER[0].seconds
 MAIL_PER_ADDRESS = (Window(1, MINUTE), Window(5, HOUR), Window(10, DAY))
+TASK_MAIL_PER_ADDRESS = (Window(10, MINUTE), Window(60, HOUR), Window(200, DAY))
+TASK_MAIL_SHARE = 0.5  # of the mail budget; the rest is for links that somebody waits for
 # Of the last so many codes to numbers with a common beginning, fewer than this share used: somebody is pumping.
 PREFIX_SENDS, PREFIX_SHARE = 50, 0.3
 PREFIX_DIGITS = 7
@@ -46,12 +48,16 @@ BROWSER_SESSION_SECONDS = 14 * DAY
 BODY_BYTES = 256 * 1024
 JSON_DEPTH = 32
 
-TASK_ATTEMPTS = 3
+TASK_RETRIES = 3  # after faults that can pass
+TASK_LOSSES = 3  # so often a task may take its worker with it
 TASK_SECONDS = 30 * MINUTE
 TASK_BEAT_SECONDS = 1.0
 TASK_GIVE_UP_SHARE = 0.75  # of the lease: without a good beat for so long a worker stops by itself
-TASK_RETRY_SECONDS = 60
 DOORBELL_SECONDS = 10
+IDEMPOTENCY_SECONDS = DAY
+POLLS_PER_MINUTE = 300  # of one log-in: a page asks once a second
+BULK_MAX = 100
+PLACES_MAX = 1000  # places in the queue are told to so many that wait
 
 PAGE_SIZE = 20
 PAGE_SIZE_MAX = 100

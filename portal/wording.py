@@ -47,6 +47,23 @@ EVENTS = {
     "prefix.lifted": _("SMS to numbers that begin with %(prefix)s allowed again"),
 }
 
+# What a task's timeline tells, by the kind of event.
+TIMELINE = {
+    "accepted": _("Accepted"),
+    "accepted.later": _("Accepted, to start later"),
+    "queued": _("Handed to the workers"),
+    "requeued": _("Waiting again: no worker answered"),
+    "started": _("Started"),
+    "started.again": _("Started again, attempt %(attempt)s"),
+    "retrying": _("Did not work, will be tried again: %(reason)s"),
+    "lost": _("Its worker stopped; it will run again"),
+    "cancel_asked": _("Asked to stop"),
+    "completed": _("Completed"),
+    "failed": _("Failed: %(reason)s"),
+    "cancelled": _("Cancelled"),
+    "expired": _("Expired: %(reason)s"),
+}
+
 SENTENCES = {
     # doors
     "bad_request": _("The request cannot be understood."),
@@ -125,6 +142,11 @@ SENTENCES = {
     "format_unknown": _("Choose csv or ndjson, or leave it empty."),
     "idempotency_key_invalid": _("Use 1 to 60 printable characters."),
     "idempotency_key_reused": _("This key was used for something else before. Use a new one."),
+    "task_not_retryable": _("Only a task that failed, expired or was cancelled can be run again."),
+    "tasks_too_many": _("You have %(limit)s tasks waiting, which is the most. Wait until some have run."),
+    "queue_full": _("Too many tasks are waiting. Try again in a while."),
+    "polls_too_many": _("This is asked too often. Ask again in a few seconds."),
+    "result_expired": _("The data was kept as long as promised and is gone. Run it again to have it anew."),
     "task_ended": _("This task has ended; there is nothing to cancel."),
     "try_again": _("The task was changing at that very moment. Try again."),
     "worker_lost": _(
@@ -223,6 +245,18 @@ def event_sentence(event: Any) -> str:
         name: ROLES.get(value, value) if isinstance(value, str) else value for name, value in event.details.items()
     }
     return str(EVENTS[event.kind]) % defaultdict(lambda: "–", words)
+
+
+def timeline_sentence(event: Any) -> str:
+    """What a step of a task's timeline tells."""
+    kind, details = event.kind, event.details
+    if kind == "started" and event.attempt > 1:
+        kind = "started.again"
+    elif kind == "accepted" and details:
+        kind = "accepted.later"
+    error = details.get("error")
+    reason = sentence(error) if error else "–"
+    return str(TIMELINE[kind]) % {"attempt": event.attempt, "reason": reason}
 
 
 def status_sentence(status: int) -> str:

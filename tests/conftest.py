@@ -22,6 +22,7 @@ from portal.app import create_app
 from portal.config import Settings
 from portal.extensions import db
 from portal.local.servers import throwaway
+from tests.watch import Watch, watching
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
@@ -109,7 +110,15 @@ def settings(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def whole_app(settings: Settings) -> Iterator[APIFlask]:
+def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+    """Of everything this process's tests log and write down, nothing may be secret."""
+    with watching(tmp_path_factory.mktemp("watch") / "said") as watch:
+        yield watch
+        assert watch.found() == []
+
+
+@pytest.fixture(scope="session")
+def whole_app(settings: Settings, watch: Watch) -> Iterator[APIFlask]:
     """The application on a migrated database."""
     app = create_app(settings)
     app.config["TESTING"] = True
@@ -118,14 +127,16 @@ def whole_app(settings: Settings) -> Iterator[APIFlask]:
         flask_migrate.upgrade(str(Path(app.root_path).parent / "migrations"))
     yield app
     with app.app_context():
+        watch.rows()
         db.engine.dispose()
 
 
 @pytest.fixture
-def app(whole_app: APIFlask) -> Iterator[APIFlask]:
+def app(whole_app: APIFlask, watch: Watch) -> Iterator[APIFlask]:
     """The application with empty tables and an empty Redis."""
     with whole_app.app_context():
-        db.session.execute(text("TRUNCATE users, events, events_head, messages, stopped_prefixes CASCADE"))
+        watch.rows()  # of the test before
+        db.session.execute(text("TRUNCATE users, events, events_head, messages, stopped_prefixes, processes CASCADE"))
         db.session.commit()
         whole_app.extensions["redis"].flushdb()
         (whole_app.extensions["settings"].instance_path / "outbox.jsonl").unlink(missing_ok=True)

@@ -9,9 +9,9 @@ from urllib.error import HTTPError
 
 import altcha
 
+from tests.stack import PASSWORD as PASSWORD
 from tests.stack import new_number
 
-PASSWORD = "walking along the sea"
 LIVE = ("pending", "queued", "processing")
 
 

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from portal.local.ports import free_port
+from tests.watch import leaks_of_instance
 
 ROOT = Path(__file__).parent.parent
+PASSWORD = "walking along the sea"  # of everyone who signs up there
 
 
 class Stack:
@@ -47,6 +49,7 @@ def stack(folder: Path, **env: str) -> Iterator[Stack]:
     finally:
         process.terminate()
         process.communicate(timeout=30)
+    assert leaks_of_instance(folder, PASSWORD) == []
 
 
 def new_number() -> str:

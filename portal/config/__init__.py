@@ -64,7 +64,11 @@ class Settings(GatewaySettings):
     fetch_stall_seconds: float = Field(30, gt=0)
     fetch_memory_mb: int = Field(160, ge=64)
 
-    task_window: int = Field(8, ge=1)
+    tasks_running_per_user: int = Field(5, ge=1)
+    tasks_waiting_per_user: int = Field(1000, ge=1)
+    tasks_waiting: int = Field(10_000, ge=1)
+    lend_idle_workers: bool = True
+    task_retry_seconds: float = Field(60, gt=0)
     task_lease_seconds: int = Field(30, ge=3)
     task_start_within_hours: int = Field(24, ge=1)
     dataset_keep_days: int = Field(90, ge=1)

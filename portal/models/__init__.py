@@ -5,7 +5,7 @@ from portal.models.datasets import Dataset
 from portal.models.events import Event, EventsHead
 from portal.models.messages import Message, StoppedPrefix
 from portal.models.sessions import LoginSession
-from portal.models.tasks import Task
+from portal.models.tasks import Notice, Process, Task, TaskEvent, TaskKey, Turn
 
 __all__ = [
     "Dataset",
@@ -13,8 +13,13 @@ __all__ = [
     "EventsHead",
     "LoginSession",
     "Message",
+    "Notice",
+    "Process",
     "RecoveryCode",
     "StoppedPrefix",
     "Task",
+    "TaskEvent",
+    "TaskKey",
+    "Turn",
     "User",
 ]

@@ -28,6 +28,7 @@ class User(Model):
     is_active: Mapped[bool] = mapped_column(default=True, server_default="true")
     email_verified_at: Mapped[datetime | None] = mapped_column(Moment)
     locale: Mapped[str] = mapped_column(String(8), default="zh", server_default="zh")
+    mail_when_done: Mapped[bool] = mapped_column(default=False, server_default="false")
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     # The second factor: its secret, encrypted; it counts from `totp_since` on; the last time step that was used.
     totp_secret: Mapped[str | None] = mapped_column(String(200))

@@ -34,4 +34,7 @@ class Dataset(Model):
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     keep_until: Mapped[datetime] = mapped_column(Moment)
 
-    __table_args__ = (Index("ix_datasets_owner_id_id", owner_id, id.desc()),)
+    __table_args__ = (
+        Index("ix_datasets_owner_id_id", owner_id, id.desc()),
+        Index("ix_datasets_keep_until", keep_until),
+    )

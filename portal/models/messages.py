@@ -30,6 +30,7 @@ class Message(Model):
     network: Mapped[str] = mapped_column(String(49), default="")
     # No foreign key: it would lock the user's row while the limits' locks are held.
     user_id: Mapped[int | None] = mapped_column(BigInteger)
+    task_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)  # one mail a task, ever
     mail_to: Mapped[str] = mapped_column(String(254), default="")
     state: Mapped[str] = mapped_column(String(10))
     vendor_code: Mapped[str] = mapped_column(String(80), default="")

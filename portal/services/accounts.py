@@ -235,3 +235,8 @@ def _find(account: str) -> User | None:
     if number := _as_number(account):
         names.append(User.phone_number == number)
     return db.session.scalar(select(User).where(or_(*names)))
+
+
+def change_notice(user: User, wanted: bool) -> None:
+    """Whether a mail is sent when one of the user's tasks has ended; it goes to a verified address only."""
+    db.session.execute(update(User).where(User.id == user.id).values(mail_when_done=wanted))

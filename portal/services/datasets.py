@@ -13,7 +13,7 @@ from portal.engine.fetch import Fetched
 from portal.errors import Fault, NotFound, Unavailable
 from portal.extensions import db, gateways, settings
 from portal.models import Dataset, User
-from portal.services import runs
+from portal.services import runs, tasks
 from portal.services.copies import TaskCopy
 from portal.services.paging import Page, page
 
@@ -81,3 +81,18 @@ def rows(dataset: Dataset, *, offset: int = 0, limit: int = limits.PREVIEW_ROWS)
             return preview.first_rows(path, limit, offset)
     except Fault as fault:
         raise Unavailable(fault.code) from None
+
+
+def expire_old() -> int:
+    """Remove datasets that are past their retention; their tasks say `expired`. How many.
+
+    The files go first: cut off in between, the next round finds the rows, and an absent file is no fault.
+    """
+    query = select(Dataset).where(Dataset.keep_until < func.now()).order_by(Dataset.keep_until).limit(100)
+    old = db.session.scalars(query.with_for_update(skip_locked=True)).all()
+    for dataset in old:
+        gateways().store.delete(dataset.store_key)
+        db.session.delete(dataset)
+    db.session.flush()
+    tasks.expire_results([dataset.task_id for dataset in old])
+    return len(old)

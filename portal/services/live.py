@@ -7,14 +7,17 @@ A copy that is missing is read from PostgreSQL again; when Redis is away, everyt
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from loguru import logger
 
 from portal.extensions import Client, RedisError, redis
+from portal.models.tasks import WAITING
 from portal.services.copies import TaskCopy
 
 TASK_SECONDS = 5  # how long a copy can be out of date when Redis missed a write; beats renew it each second
@@ -25,6 +28,8 @@ ENDED = "ended"
 # There while every ended log-in is known to be buried. The dispatcher renews it each second, after burying: when Redis
 # was away for a log-out, it is gone before that log-out is answered, and polls ask PostgreSQL until all is buried.
 HEARD, HEARD_SECONDS = "sessions:heard", 2.5
+PLACES, PLACES_SECONDS = "queue:places", 5
+RUNG = "queue:rung"
 
 # An older copy never replaces a newer one: writers race, and a poll may hold what it read a while ago.
 _PUBLISH = """
@@ -118,15 +123,73 @@ def _bury(pipe: Any, session_ids: Sequence[UUID]) -> None:
         pipe.set(f"session:{session_id}", ENDED, ex=TOMBSTONE_SECONDS)
 
 
-def look(session_id: UUID, task_uuid: UUID) -> tuple[dict[str, Any] | None, TaskCopy | None]:
-    """Who the log-in is and the task's newest copy, each None when unknown here: one round trip."""
+@dataclass(frozen=True)
+class Look:
+    """What Redis knows: who the log-in is, how often it polled this minute, tasks, and places; None for what it does not."""
+
+    person: dict[str, Any] | None = None
+    polls: int | None = None
+    tasks: Mapping[UUID, TaskCopy] = field(default_factory=dict)
+    places: Mapping[UUID, str] = field(default_factory=dict)
+
+
+def look(session_id: UUID, uuids: Sequence[UUID]) -> Look:
+    """All that a poll of these tasks needs: one round trip."""
+    polls = f"polls:{session_id}"
     try:
         with _unless_away() as client, client.pipeline(transaction=False) as pipe:
             pipe.get(HEARD)
             pipe.get(f"session:{session_id}")
-            pipe.hget(f"task:{task_uuid}", "body")
-            heard, user, task = pipe.execute()
+            pipe.incr(polls)
+            pipe.expire(polls, 60, nx=True)
+            pipe.hmget(PLACES, [str(uuid) for uuid in uuids] or [""])
+            for uuid in uuids:
+                pipe.hget(f"task:{uuid}", "body")
+            heard, user, count, _, places, *bodies = pipe.execute()
     except RedisError:
-        return None, None
+        return Look()
     known = json.loads(user) if heard and user and user != ENDED else None
-    return known, TaskCopy.model_validate_json(task) if task else None
+    found = zip(uuids, bodies, places, strict=True) if uuids else ()
+    read = [(uuid, body and TaskCopy.model_validate_json(body), place) for uuid, body, place in found]
+    tasks = {uuid: copy for uuid, copy, _ in read if copy}
+    return Look(known, count, tasks, {uuid: place for uuid, _, place in read if place})
+
+
+def tell_places(expected: Mapping[UUID, float]) -> None:
+    """Say when tasks that wait, in their order, may start (seconds since 1970; 0: nobody knows). Raises RedisError.
+
+    They are forgotten after a few seconds, unless they are told again.
+    """
+    with redis().pipeline(transaction=True) as pipe:
+        pipe.delete(PLACES)
+        if expected:
+            places = {str(uuid): f"{n} {at:.0f}" for n, (uuid, at) in enumerate(expected.items(), 1)}
+            pipe.hset(PLACES, mapping=places)
+            pipe.expire(PLACES, PLACES_SECONDS)
+        pipe.execute()
+
+
+def with_places(copies: Sequence[TaskCopy]) -> list[TaskCopy]:
+    """The same copies; those that wait with their places, as far as Redis knows them."""
+    waiting = [str(copy.uuid) for copy in copies if copy.status in WAITING]
+    if not waiting:
+        return list(copies)
+    try:
+        with _unless_away() as client:
+            told = dict(zip(waiting, client.hmget(PLACES, waiting), strict=True))
+    except RedisError:
+        return list(copies)
+    return [placed(copy, told.get(str(copy.uuid))) for copy in copies]
+
+
+def placed(copy: TaskCopy, told: str | None) -> TaskCopy:
+    """The copy with its place, if it waits and was told one."""
+    if not told or copy.status not in WAITING:
+        return copy
+    place, at = (int(part) for part in told.split())
+    return copy.model_copy(update={"place": place, "expected_start": datetime.fromtimestamp(at, UTC) if at else None})
+
+
+def remembers_rings() -> bool:
+    """Whether Redis is the one that was rung last: one that began empty has lost all that was rung. Raises RedisError."""
+    return redis().set(RUNG, "1", nx=True) is None

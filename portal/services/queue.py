@@ -1,20 +1,25 @@
 """The queue of record is the table: admit what waits, bring back what died, end what is too late."""
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 
 from portal import limits
 from portal.extensions import db, settings
 from portal.models import Task
 from portal.models.tasks import WAITING
+from portal.services import processes, turns
 from portal.services.tasks import publish
 
 _ONE_ADMITS = 4201  # advisory lock: of any number of dispatchers, one admits at a time
+_SILENT_SECONDS = 5  # a worker that has not written for so long does not work
+_FIRST_GUESS = 5.0  # seconds that a task runs, before any has
 
 
 @dataclass(frozen=True)
@@ -24,27 +29,41 @@ class Admitted:
 
 
 def admit() -> list[Admitted]:
-    """Move waiting tasks to `queued`, as many as the window has room for; ring for them after the commit.
-
-    The window keeps the number of unanswered doorbells small, so that a lost broker costs little.
-    """
+    """Move waiting tasks to `queued`, one for each idle slot, in turn per owner; ring for them after the commit."""
     if not db.session.scalar(select(func.pg_try_advisory_xact_lock(_ONE_ADMITS))):
         return []
-    queued = db.session.scalar(select(func.count()).select_from(Task).where(Task.status == "queued")) or 0
-    room = settings().task_window - queued
+    room = processes.slots() - _taken()
     if room <= 0:
         return []
-    waiting = (
-        select(Task.id)
-        .where(Task.status == "pending", Task.next_run_at <= func.now())
-        .order_by(Task.next_run_at, Task.id)
-        .limit(room)
-        .with_for_update(skip_locked=True)
-    )
-    return [
-        Admitted(task.uuid, task.kind)
-        for task in _move(Task.id.in_(waiting), status="queued", dispatched_at=func.now())
-    ]
+    chosen = [waiting.id for waiting in turns.in_turn(room)]
+    tasks = _move(_free(and_(Task.id.in_(chosen), Task.status == "pending")), status="queued", dispatched_at=func.now())
+    turns.served({task.owner_id for task in tasks})
+    return [Admitted(task.uuid, task.kind) for task in sorted(tasks, key=lambda task: chosen.index(task.id))]
+
+
+def _taken() -> int:
+    """Slots that are taken or promised. A task whose worker is silent takes none: its slot is free again, or gone."""
+    lease = settings().task_lease_seconds
+    fresh = func.now() + timedelta(seconds=max(lease - _SILENT_SECONDS, lease / 3))
+    at_work = and_(Task.status == "processing", Task.lease_until > fresh)
+    query = select(func.count()).select_from(Task).where(or_(Task.status == "queued", at_work))
+    return db.session.scalar(query) or 0
+
+
+def expected_starts() -> dict[UUID, float]:
+    """When the tasks that wait for their turn may start (seconds since 1970), the next one first."""
+    slots = processes.slots()
+    waiting = turns.in_turn(limits.PLACES_MAX)
+    pace = (turns.mean_seconds() or _FIRST_GUESS) / slots if slots else math.inf
+    now = time.time()
+    starts = {each.uuid: now + pace * n for n, each in enumerate(waiting, 1)}
+    return {uuid: round(at, -1) if math.isfinite(at) else 0 for uuid, at in starts.items()}
+
+
+def put_back(uuids: Sequence[UUID] | None = None) -> int:
+    """Tasks whose doorbell surely did not ring wait again: these, or all that are queued; answers how many."""
+    where = Task.status == "queued"
+    return len(_move(_free(where if uuids is None else and_(where, Task.uuid.in_(uuids))), status="pending"))
 
 
 def put_back_lost() -> int:
@@ -66,14 +85,16 @@ def put_back_lost() -> int:
 
 
 def _after_a_death(task: Task) -> dict[str, Any]:
+    losses = {"losses": task.losses + 1}
     if task.cancel_requested_at is not None:
-        return {"status": "cancelled", "finished_at": func.now()}
-    if task.attempt < limits.TASK_ATTEMPTS:
-        return {"status": "pending", "next_run_at": func.now()}
+        return {"status": "cancelled", "finished_at": func.now(), **losses}
+    if task.losses + 1 < limits.TASK_LOSSES:
+        return {"status": "pending", "next_run_at": func.now(), **losses}
     return {
         "status": "failed",
         "finished_at": func.now(),
         "error": {"code": "worker_lost", "params": {}},
+        **losses,
     }
 
 

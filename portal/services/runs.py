@@ -38,7 +38,6 @@ def claim(uuid: UUID, worker: str) -> TaskCopy | None:
             worker=worker[:100],
             lease_until=_lease(),
             started_at=func.now(),
-            progress=0,
             message=None,
         )
         .returning(Task)
@@ -71,7 +70,7 @@ def _ended(run: TaskCopy, *also: ColumnElement[bool], status: str, **values: Any
 
 
 def beat(run: TaskCopy, progress: int, message: dict[str, Any] | None) -> Task | None:
-    """Keep the task for another lease and say how far it is; progress never falls within an attempt."""
+    """Keep the task for another lease and say how far it is; progress never falls, not even when another attempt begins."""
     return _held(
         run,
         lease_until=_lease(),
@@ -91,9 +90,10 @@ def cancelled(run: TaskCopy) -> Task | None:
 
 
 def fail(run: TaskCopy, error: dict[str, Any], *, passing: bool) -> Task | None:
-    """End as failed, or wait for another attempt when the fault can pass and attempts are left."""
-    if passing and run.attempt < limits.TASK_ATTEMPTS:
-        seconds = limits.TASK_RETRY_SECONDS * run.attempt * random.uniform(0.8, 1.2)  # jitter, not a secret
+    """End as failed, or wait for another attempt when the fault can pass and tries are left."""
+    retries = run.attempt - 1 - run.losses
+    if passing and retries < limits.TASK_RETRIES:
+        seconds = settings().task_retry_seconds * 2**retries * random.uniform(0.8, 1.2)  # jitter, not a secret
         later = func.now() + timedelta(seconds=seconds)
         message = {"code": "retrying", "params": {"error": error}}
         return _held(

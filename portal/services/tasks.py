@@ -1,61 +1,67 @@
-"""Tasks, as their owner sees them: submit, find, list, poll, cancel. For workers: `runs` and `queue`."""
+"""Tasks, as their owner sees them: submit, find, list, cancel, run again. For polls: `polls`; for workers: `runs`, `queue`."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, func, or_, select, update
 
-from portal import access, jobs, limits
-from portal.engine import guard
-from portal.errors import Conflict, Fault, Invalid, NotFound, Unauthorized
+from portal import access, limits
+from portal.errors import Conflict, NotFound, TooMany, Unavailable
 from portal.extensions import db, settings
-from portal.models import Task, User
-from portal.models.tasks import LIVE, WAITING
-from portal.services import after_commit, live, sessions
-from portal.services.copies import TaskCopy, copy_of
+from portal.models import Task, TaskEvent, User
+from portal.models.tasks import ENDED, LIVE, STATUSES, WAITING
+from portal.services import after_commit, keys, live, quotas
+from portal.services.copies import RETRYABLE, TaskCopy, copy_of
 from portal.services.paging import Page, page
-from portal.validation import check_name
+from portal.services.params import checked_params
 
-FORMATS = ("csv", "ndjson")
+_AS_ACCEPTED: dict[str, Any] = {
+    "status": "pending",
+    "progress": 0,
+    "message": None,
+    "result": None,
+    "error": None,
+    "attempt": 0,
+    "losses": 0,
+    "version": 1,
+    "started_at": None,
+    "cancel_requested_at": None,
+    "finished_at": None,
+}
 
 
-def fetch_policy() -> guard.Policy:
-    """Which addresses may be fetched, from the settings."""
-    return guard.Policy(
-        settings().allowed_targets,
-        frozenset(int(port) for port in settings().fetch_ports),
-    )
+@dataclass(frozen=True)
+class Wanted:
+    """Which tasks to list: a status, `live` or `ended`; a kind; submitted since and until; a part of name or address."""
+
+    status: str | None = None
+    kind: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        if self.status:
+            groups = {"live": LIVE, "ended": ENDED}
+            found.append(Task.status.in_(groups.get(self.status, (self.status,))))
+        if self.kind:
+            found.append(Task.kind == self.kind)
+        if self.since:
+            found.append(Task.created_at >= self.since)
+        if self.until:
+            found.append(Task.created_at < self.until)
+        if text := self.text.replace("\x00", "").strip():
+            names = (Task.params[name].as_string() for name in ("name", "url"))
+            found.append(or_(*(name.icontains(text, autoescape=True) for name in names)))
+        return found
 
 
-def checked_params(kind: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The params of a kind in their normal form. Raises `Invalid` with the field."""
-    if kind not in jobs.BY_KIND:
-        raise Invalid("kind_unknown", field="kind")
-    if kind == "health_check":
-        if params:
-            raise Invalid("params_unknown", field="params")
-        return {}
-    if unknown := params.keys() - {"url", "name", "format"}:
-        raise Invalid("params_unknown", field=f"params.{min(unknown)}")
-    url, name, data_format = (
-        params.get("url"),
-        params.get("name") or "",
-        params.get("format") or None,
-    )
-    if not isinstance(url, str) or not url.strip():
-        raise Invalid("required", field="params.url")
-    try:
-        guard.check_url(url.strip(), fetch_policy())
-    except Fault as fault:
-        raise Invalid(fault.code, field="params.url") from None
-    if not isinstance(name, str):
-        raise Invalid("name_invalid", field="params.name")
-    if data_format not in (None, *FORMATS):
-        raise Invalid("format_unknown", field="params.format")
-    checked = {"url": url.strip(), "name": check_name(name, field="params.name"), "format": data_format}
-    return {key: value for key, value in checked.items() if value}
+EVERYTHING = Wanted()
+CHOICES = ("live", "ended", *STATUSES)
 
 
 def submit(
@@ -63,28 +69,41 @@ def submit(
     kind: str,
     params: dict[str, Any],
     *,
-    nonce: str | None = None,
+    key: str | None = None,
     countdown: int = 0,
-) -> Task:
-    """A new task, to start in `countdown` seconds. The same nonce again answers the task it made before."""
-    if nonce is not None and not nonce.isprintable():
-        raise Invalid("idempotency_key_invalid", field="Idempotency-Key")
+) -> TaskCopy:
+    """A new task as it was accepted, to start in `countdown` seconds. The same key again answers the same, for a day.
+
+    Raises `Invalid`; `TooMany` or `Unavailable` when as many wait as may.
+    """
+    checked = checked_params(kind, params)
+    sent = keys.digest(kind, checked, countdown)
+    quotas.one_at_a_time(user)
+    if key is not None:
+        before = keys.find(user, keys.checked(key), sent)
+        if before is not None:
+            start = before.created_at + timedelta(seconds=countdown)
+            return copy_of(before).model_copy(update={**_AS_ACCEPTED, "next_run_at": start})
+    task = _add(user, kind, checked, countdown=countdown)
+    if key is not None:
+        keys.keep(task, key, sent)
+    return copy_of(task)
+
+
+def _add(user: User, kind: str, params: dict[str, Any], *, countdown: int = 0, retry_of: UUID | None = None) -> Task:
+    quotas.take_place(user)
     start = func.now() + timedelta(seconds=countdown)
-    values = {
-        "owner_id": user.id,
-        "kind": kind,
-        "params": checked_params(kind, params),
-        "nonce": nonce,
-        "next_run_at": start,
-        "start_before": start + timedelta(hours=settings().task_start_within_hours),
-    }
-    query = insert(Task).values(values).on_conflict_do_nothing(constraint="uq_tasks_owner_id_nonce").returning(Task)
-    task = db.session.scalar(query)
-    if task is None:
-        before = db.session.scalars(select(Task).where(Task.owner_id == user.id, Task.nonce == nonce)).one()
-        if (before.kind, before.params) != (kind, values["params"]):
-            raise Invalid("idempotency_key_reused", field="Idempotency-Key")
-        return before
+    task = Task(
+        owner_id=user.id,
+        kind=kind,
+        params=params,
+        retry_of=retry_of,
+        next_run_at=start,
+        start_before=start + timedelta(hours=settings().task_start_within_hours),
+    )
+    db.session.add(task)
+    db.session.flush()
+    db.session.refresh(task)
     publish(task)
     return task
 
@@ -98,41 +117,67 @@ def publish(task: Task) -> TaskCopy:
 
 def get_for(user: User, uuid: UUID) -> Task:
     """The user's own task; `NotFound` for anyone else's, as if it did not exist."""
-    task = db.session.scalar(select(Task).where(Task.uuid == uuid))
+    task = db.session.scalar(select(Task).where(Task.uuid == uuid).execution_options(populate_existing=True))
     if task is None or not access.may_see_task(user, task):
         raise NotFound
     return task
 
 
-def list_for(user: User, *, cursor: int | None = None, limit: int = limits.PAGE_SIZE) -> Page[Task]:
-    """The user's tasks, newest first."""
-    return page(select(Task).where(Task.owner_id == user.id), Task, cursor=cursor, limit=limit)
+def copy_for(user: User, uuid: UUID) -> TaskCopy:
+    """The same, as it is shown."""
+    return live.with_places([copy_of(get_for(user, uuid))])[0]
 
 
-def poll(session_id: UUID, uuid: UUID, *, kind: str) -> TaskCopy:
-    """The newest copy of a task for whoever a log-in belongs to: one Redis round trip, no SQL while known there.
-
-    Raises `Unauthorized` when the log-in has ended and `NotFound` for someone else's task.
-    """
-    person, copy = live.look(session_id, uuid)
-    if person is None or person["kind"] != kind:
-        login = sessions.find_live(session_id, kind=kind)
-        if login is None:
-            raise Unauthorized("session_ended")
-        person = sessions.identity(login)
-        live.remember_session(session_id, person)
-    if copy is None:
-        task = db.session.scalar(select(Task).where(Task.uuid == uuid))
-        if task is None:
-            raise NotFound
-        copy = copy_of(task)
-        live.publish_task(copy)
-    if copy.owner_id != person["user_id"]:
-        raise NotFound
-    return copy
+def list_for(
+    user: User, wanted: Wanted = EVERYTHING, *, cursor: int | None = None, limit: int = limits.PAGE_SIZE
+) -> Page[TaskCopy]:
+    """The user's tasks that are wanted, newest first."""
+    query = select(Task).where(Task.owner_id == user.id, *wanted.conditions())
+    found = page(query, Task, cursor=cursor, limit=limit)
+    return Page(live.with_places([copy_of(task) for task in found.items]), found.next_cursor)
 
 
-def cancel(user: User, uuid: UUID) -> Task:
+def timeline(user: User, uuid: UUID) -> Sequence[TaskEvent]:
+    """What happened to the task, oldest first."""
+    task = get_for(user, uuid)
+    return db.session.scalars(select(TaskEvent).where(TaskEvent.task_id == task.id).order_by(TaskEvent.id)).all()
+
+
+def retried_as(uuid: UUID) -> UUID | None:
+    """The task that ran this one again."""
+    return db.session.scalar(select(Task.uuid).where(Task.retry_of == uuid))
+
+
+def retry(user: User, uuid: UUID) -> TaskCopy:
+    """Run an ended task again, as a new one; asked again, the same new one. `Conflict` unless it failed or was ended."""
+    quotas.one_at_a_time(user)
+    before = get_for(user, uuid)
+    again = db.session.scalar(select(Task).where(Task.retry_of == uuid))
+    if again is not None:
+        return copy_of(again)
+    if before.status not in RETRYABLE:
+        raise Conflict("task_not_retryable")
+    return copy_of(_add(user, before.kind, checked_params(before.kind, before.params), retry_of=uuid))
+
+
+def retry_many(user: User, uuids: Sequence[UUID]) -> int:
+    """Run these again that can be, as many as there is room for; how many. `TooMany` when there is none at all."""
+    done = 0
+    for uuid in uuids[: limits.BULK_MAX]:
+        try:
+            known = retried_as(uuid)
+            retry(user, uuid)
+            done += known is None
+        except (NotFound, Conflict):
+            continue
+        except (TooMany, Unavailable):
+            if not done:
+                raise
+            break
+    return done
+
+
+def cancel(user: User, uuid: UUID) -> TaskCopy:
     """Cancel: at once while it waits; a running one is asked to stop. `Conflict` once it has ended."""
     task = get_for(user, uuid)
     at_once = {
@@ -150,9 +195,28 @@ def cancel(user: User, uuid: UUID) -> Task:
         query = update(Task).where(Task.id == task.id, Task.status.in_(statuses)).values(values).returning(Task)
         changed = db.session.scalar(query.execution_options(populate_existing=True))
         if changed is not None:
-            publish(changed)
-            return changed
+            return publish(changed)
     db.session.refresh(task)
     if task.status in LIVE:
         raise Conflict("try_again")
     raise Conflict("task_ended")
+
+
+def cancel_many(user: User, uuids: Sequence[UUID]) -> int:
+    """Cancel those of these that have not ended; how many."""
+    done = 0
+    for uuid in sorted(set(uuids[: limits.BULK_MAX])):  # in one order: two of these at once do not wait for each other
+        try:
+            cancel(user, uuid)
+            done += 1
+        except (NotFound, Conflict):
+            continue
+    return done
+
+
+def expire_results(task_ids: Sequence[int]) -> None:
+    """What these tasks made is past its retention."""
+    gone = {"status": "expired", "error": {"code": "result_expired", "params": {}}}
+    done = Task.id.in_(task_ids), Task.status == "completed"
+    for task in db.session.scalars(update(Task).where(*done).values(gone).returning(Task)).all():
+        publish(task)

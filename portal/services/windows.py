@@ -89,7 +89,15 @@ _here = _Here()
 
 def take(shares: Shares, *, share: str, code: str = "too_many") -> None:
     """Take a place, named `share`, in each window of each key, or in none: then `TooMany(code)` with the wait."""
-    wait = _wait(shares, share)
+    _refuse(_wait(shares, share), code)
+
+
+def take_here(shares: Shares, *, share: str, code: str) -> None:
+    """The same in this process alone, for those who have found Redis away already."""
+    _refuse(_here.take(shares, share), code)
+
+
+def _refuse(wait: float | None, code: str) -> None:
     if wait is not None:
         seconds = max(1, -int(-wait // 1))
         raise TooMany(code, retry_after=seconds, wait=seconds)

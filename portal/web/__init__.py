@@ -57,6 +57,7 @@ def init_app(app: Flask, babel: Babel) -> None:
     app.jinja_env.globals["captcha_offered"] = offered
     app.jinja_env.filters["sentence"] = wording.sentence
     app.jinja_env.filters["told"] = wording.event_sentence
+    app.jinja_env.filters["timeline"] = wording.timeline_sentence
     app.jinja_env.filters["device"] = devices.device
     app.context_processor(_context)
     app.register_error_handler(CSRFError, _out_of_date)

@@ -5,6 +5,7 @@ Woken by PostgreSQL's NOTIFY, it looks once a second all the same.
 
 import os
 import signal
+import socket
 import time
 
 import psycopg2
@@ -17,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import jobs
 from portal.extensions import db
-from portal.services import queue, sessions
+from portal.services import live, processes, queue, sessions
 from portal.worker import reaper
 from portal.worker.listener import Listener
 from portal.worker.postman import Postman
@@ -32,7 +33,9 @@ class Dispatcher:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._celery: Celery = app.extensions["celery"]
+        self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
         self._stopping = False
+        self._start, self._done = time.monotonic(), dict[str, float]()
         self._wake_read, self._wake_write = os.pipe()
         self._listener = Listener(CHANNEL, "dispatcher")
 
@@ -41,46 +44,85 @@ class Dispatcher:
         os.write(self._wake_write, b"x")
 
     def run(self) -> None:
-        swept = heard = 0.0
-        tidied = time.monotonic()
         while not self._stopping:
             try:
                 with self._app.app_context():
                     self._listener.connect()
                     self.dispatch()
-                    if time.monotonic() - heard >= LOOK_SECONDS / 2:
-                        sessions.hear_ended()
-                        db.session.rollback()
-                        heard = time.monotonic()
-                    if time.monotonic() - swept >= reaper.EVERY_SECONDS:
-                        reaper.sweep()
-                        swept = time.monotonic()
-                    if time.monotonic() - tidied >= reaper.TIDY_SECONDS:
-                        reaper.tidy()
-                        tidied = time.monotonic()
+                    self._rounds()
             except (SQLAlchemyError, psycopg2.Error) as error:
                 logger.warning("dispatcher: database: {}", type(error).__name__)
                 self._listener.drop()
             self._listener.wait(LOOK_SECONDS, self._wake_read)
+        self._leave()
+
+    def _rounds(self) -> None:
+        """What is done every so often, whatever wakes the loop."""
+        for seconds, step in (
+            (LOOK_SECONDS / 2, sessions.hear_ended),
+            (LOOK_SECONDS / 2, self._tell_places),
+            (processes.BEAT_SECONDS, self._say_alive),
+            (reaper.EVERY_SECONDS, reaper.sweep),
+            (reaper.TIDY_SECONDS, reaper.tidy),
+        ):
+            if time.monotonic() - self._done.get(step.__name__, self._began(seconds)) >= seconds:
+                step()
+                db.session.commit()
+                self._done[step.__name__] = time.monotonic()
+
+    def _began(self, seconds: float) -> float:
+        """What is rare is not done at once, so that a restart does not bring it all."""
+        return self._start if seconds >= reaper.TIDY_SECONDS else 0.0
 
     def dispatch(self) -> int:
-        """Admit what there is room for, commit, ring for each; answers how many were admitted."""
+        """Admit what there are idle slots for, commit, ring for each; answers how many were admitted.
+
+        While the broker is away nothing is admitted: whoever waits keeps waiting in the table.
+        """
+        try:
+            if not live.remembers_rings():
+                queue.put_back()
+                db.session.commit()
+        except RedisError:
+            return 0
         admitted = queue.admit()
         db.session.commit()
-        for task in admitted:
+        for number, task in enumerate(admitted):
             try:
-                self._celery.send_task(
-                    jobs.BY_KIND[task.kind],
-                    args=[str(task.uuid)],
-                    queue=jobs.QUEUE,
-                    ignore_result=True,
-                    retry=False,
-                    expires=600,  # by then it was rung again many times; generous, for clocks differ
-                )
+                self._ring(task)
             except (BrokerDown, RedisError, OSError) as error:
-                logger.warning("dispatcher: broker: {}; what waits is rung for again later", type(error).__name__)
+                logger.warning("dispatcher: broker: {}", type(error).__name__)
+                queue.put_back([unrung.uuid for unrung in admitted[number:]])
+                db.session.commit()
                 break
         return len(admitted)
+
+    def _ring(self, task: queue.Admitted) -> None:
+        self._celery.send_task(
+            jobs.BY_KIND[task.kind],
+            args=[str(task.uuid)],
+            queue=jobs.QUEUE,
+            ignore_result=True,
+            retry=False,
+            expires=600,  # by then it was rung again many times; generous, for clocks differ
+        )
+
+    def _tell_places(self) -> None:
+        try:
+            live.tell_places(queue.expected_starts())
+        except RedisError as error:
+            logger.warning("dispatcher: places: {}", type(error).__name__)
+
+    def _say_alive(self) -> None:
+        processes.seen(self._name, "dispatcher")
+
+    def _leave(self) -> None:
+        try:
+            with self._app.app_context():
+                processes.gone(self._name)
+                db.session.commit()
+        except SQLAlchemyError as error:
+            logger.warning("dispatcher: database: {}", type(error).__name__)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from tests.cloud import Answer, Cloud
 from tests.gateways.conftest import Make
 from tests.gateways.post_office import PostOffice, Reply
 
-NUMBER, CODE, ADDRESS, LINK, TICKET = "13800138000", "907316", "reader.77@ds.example", "token-in-a-link", "good-ticket"
+NUMBER, CODE, ADDRESS, LINK, TICKET = "13300133002", "907316", "reader.77@ds.example", "token-in-a-link", "good-ticket"
 TOLD = f"{NUMBER} {CODE} {ADDRESS} {LINK} {TICKET}"
 CLOSED = "http://127.0.0.1:1"
 TROUBLE = {

@@ -5,9 +5,6 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from celery.exceptions import CeleryError
-from flask import current_app
-from kombu.exceptions import KombuError
 from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import joinedload
 
@@ -17,12 +14,10 @@ from portal.extensions import RedisError, db, redis, settings
 from portal.models import Event, StoppedPrefix, Task, User
 from portal.models.accounts import ROLES
 from portal.models.tasks import STATUSES
-from portal.services import captcha, events, messages, passwords, queue, sessions
+from portal.services import captcha, events, messages, passwords, processes, queue, sessions
 from portal.services.accounts import Registration, unique_names
 from portal.services.events import Visitor
 from portal.services.paging import Page, page
-
-WORKERS_ANSWER_SECONDS = 0.5
 
 
 def list_users(
@@ -165,10 +160,10 @@ def system() -> dict[str, Any]:
     running = db.session.execute(
         select(Task.worker, func.count()).where(Task.status == "processing").group_by(Task.worker)
     )
-    busy = {row[0]: row[1] for row in running}
+    figures["workers"] = _workers({row[0]: row[1] for row in running})
+    figures["dispatchers"] = len(processes.alive("dispatcher"))
     db.session.rollback()  # hold no connection while others are asked
     figures["redis"] = _redis()
-    figures["workers"] = _workers(busy) if figures["redis"] else None
     figures["captcha"] = captcha.outcomes()
     return figures
 
@@ -195,15 +190,14 @@ def _redis() -> dict[str, Any] | None:
     }
 
 
-def _workers(busy: dict[str | None, int]) -> list[dict[str, Any]] | None:
-    """Workers that answer, with how many tasks each runs; one that runs tasks and does not answer is named too."""
-    celery = current_app.extensions["celery"]
-    try:
-        answered = celery.control.inspect(timeout=WORKERS_ANSWER_SECONDS).ping() or {}
-    except (KombuError, CeleryError, RedisError, OSError):
-        return None
-    names = sorted({*answered, *(name for name in busy if name)})
-    return [{"name": name, "answers": name in answered, "running": busy.get(name, 0)} for name in names]
+def _workers(busy: dict[str | None, int]) -> list[dict[str, Any]]:
+    """Workers that are alive, with how many tasks each runs; one that has tasks and is not seen any more is named too."""
+    slots = {worker.name: worker.slots for worker in processes.alive("worker")}
+    names = sorted({*slots, *(name for name in busy if name)})
+    return [
+        {"name": name, "answers": name in slots, "slots": slots.get(name, 0), "running": busy.get(name, 0)}
+        for name in names
+    ]
 
 
 def _clean(text: str) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import func, update
 
 from portal.extensions import Client, db
 from portal.models import LoginSession, StoppedPrefix, User
+from portal.services import processes
 from tests.cast import Person, bearer, person, solved, tokens
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -130,13 +131,16 @@ def test_all_tasks_are_listed_with_their_owners(
 def test_the_system_is_described(app: APIFlask, client: FlaskClient, boss: dict[str, str]) -> None:
     with app.app_context():
         db.session.add(StoppedPrefix(prefix="+8617012345", sent=50, verified=3))
+        processes.seen("w1", "worker", 2)
+        processes.seen("d1", "dispatcher")
         db.session.commit()
     body = {"phone_number": "+8613600136000", "purpose": "register"}
     for ticket in (solved(client), "nonsense"):
         client.post("/api/v1/auth/sms-code", json={**body, "captcha": {"ticket": ticket}})
     told = client.get("/api/v1/admin/system", headers=boss).get_json()
     assert told["queue"] == {"waiting": 0, "running": 0, "oldest_seconds": 0}
-    assert told["workers"] == []
+    worker = {"name": "w1", "answers": True, "slots": 2, "running": 0}
+    assert (told["workers"], told["dispatchers"]) == ([worker], 1)
     assert 0 < told["redis"]["pool_open"] <= told["redis"]["pool_max"]
     assert told["captcha"] == {"passed": 1, "failed": 1}
     assert told["budget_left"]["sms"]["day"] == app.extensions["settings"].sms_per_day - 1
@@ -149,5 +153,5 @@ def test_without_redis_it_says_what_it_knows(
     dead = Client.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=0.2)
     monkeypatch.setitem(app.extensions, "redis", dead)
     told = client.get("/api/v1/admin/system", headers=boss).get_json()
-    assert (told["redis"], told["workers"], told["captcha"]) == (None, None, None)
+    assert (told["redis"], told["workers"], told["captcha"]) == (None, [], None)
     assert told["queue"]["waiting"] == 0

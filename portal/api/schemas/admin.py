@@ -75,6 +75,7 @@ class QueueAnswer(Answer):
 class WorkerAnswer(Answer):
     name: str
     answers: bool
+    slots: int
     running: int
 
 
@@ -115,7 +116,8 @@ class SystemAnswer(Answer):
     """How the portal stands; what cannot be known while Redis is away is null."""
 
     queue: QueueAnswer
-    workers: list[WorkerAnswer] | None
+    workers: list[WorkerAnswer]
+    dispatchers: int
     redis: RedisAnswer | None
     budget_left: dict[str, BudgetAnswer]
     stopped: list[StoppedAnswer]

@@ -1,0 +1,66 @@
+"""A result past its retention: file and dataset go, and its task says so."""
+
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from sqlalchemy import func, select, text
+
+from portal.engine.columns import Column
+from portal.engine.fetch import Fetched
+from portal.extensions import db, gateways
+from portal.models import Dataset, Task, User
+from portal.services import datasets, runs, tasks
+from tests.cast import person
+
+URL = "http://example.com/a.csv"
+
+
+@pytest.fixture
+def owner(app: APIFlask) -> User:
+    alice = person(app, "alice")
+    with app.app_context():
+        return db.session.get_one(User, alice.id)
+
+
+def fetched(app: APIFlask, owner: User, tmp_path: Path) -> tuple[Dataset, Path]:
+    """A dataset with its file in the store."""
+    run = runs.claim(tasks.submit(owner, "fetch", {"url": URL}).uuid, "w1")
+    assert run is not None
+    file = tmp_path / "data.parquet"
+    file.write_bytes(b"whole")
+    gateways().store.put(file, datasets.store_key(run, 1))
+    made = Fetched(file, 1, [Column("a", "text")], 5, "0" * 64, 5, "0" * 64, URL, "a")
+    dataset = datasets.publish(run, made)
+    db.session.commit()
+    assert dataset is not None
+    return dataset, app.extensions["settings"].store_folder / dataset.store_key
+
+
+def test_what_is_past_its_retention_goes(app: APIFlask, owner: User, tmp_path: Path) -> None:
+    with app.app_context():
+        dataset, file = fetched(app, owner, tmp_path)
+        assert datasets.expire_old() == 0 and file.exists()
+        db.session.execute(text("UPDATE datasets SET keep_until = now() - interval '1 second'"))
+        db.session.commit()
+        assert datasets.expire_old() == 1
+        db.session.commit()
+        assert not file.exists()
+        assert db.session.scalar(select(func.count()).select_from(Dataset)) == 0
+        task = db.session.scalars(select(Task)).one()
+        assert (task.status, task.error) == ("expired", {"code": "result_expired", "params": {}})
+        assert tasks.timeline(owner, task.uuid)[-1].kind == "expired"
+        assert tasks.retry(owner, task.uuid).params == {"url": URL}
+
+
+def test_cut_off_after_the_file_the_next_round_ends_it(app: APIFlask, owner: User, tmp_path: Path) -> None:
+    with app.app_context():
+        _, file = fetched(app, owner, tmp_path)
+        db.session.execute(text("UPDATE datasets SET keep_until = now() - interval '1 second'"))
+        db.session.commit()
+        datasets.expire_old()
+        db.session.rollback()
+        assert not file.exists()
+        assert datasets.expire_old() == 1
+        db.session.commit()
+        assert db.session.scalar(select(func.count()).select_from(Dataset)) == 0

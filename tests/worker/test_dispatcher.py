@@ -1,0 +1,109 @@
+"""The dispatcher: it rings for what it admitted, and what it could not ring for waits again."""
+
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from kombu.exceptions import OperationalError as BrokerDown
+
+from portal import jobs
+from portal.extensions import Client, db
+from portal.models import User
+from portal.services import processes, tasks
+from portal.worker.dispatcher import Dispatcher
+from portal.worker.presence import Presence
+from tests.cast import person
+
+
+class Rings(list[str]):
+    """Stands in for the broker: notes what was rung for, and breaks when it is full."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def send_task(self, name: str, *, args: list[str], **_: Any) -> None:
+        if len(self) >= self.room:
+            raise BrokerDown
+        assert name == jobs.HEALTH_CHECK
+        self.append(args[0])
+
+
+@pytest.fixture
+def owner(app: APIFlask) -> User:
+    alice = person(app, "alice")
+    with app.app_context():
+        processes.seen("w1", "worker", 5)
+        db.session.commit()
+        return db.session.get_one(User, alice.id)
+
+
+def dispatcher(app: APIFlask, monkeypatch: pytest.MonkeyPatch, room: int = 10) -> tuple[Dispatcher, Rings]:
+    rings = Rings(room)
+    monkeypatch.setitem(app.extensions, "celery", rings)
+    return Dispatcher(app), rings
+
+
+def submit(user: User, count: int) -> list[str]:
+    uuids = [str(tasks.submit(user, "health_check", {}).uuid) for _ in range(count)]
+    db.session.commit()
+    return uuids
+
+
+def statuses(user: User) -> list[str]:
+    return [copy.status for copy in reversed(tasks.list_for(user).items)]
+
+
+def test_it_rings_for_each(app: APIFlask, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, rings = dispatcher(app, monkeypatch)
+    with app.app_context():
+        uuids = submit(owner, 3)
+        assert one.dispatch() == 3
+        assert rings == uuids and statuses(owner) == ["queued"] * 3
+        assert one.dispatch() == 0
+
+
+def test_what_was_not_rung_for_waits_again(app: APIFlask, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, rings = dispatcher(app, monkeypatch, room=1)
+    with app.app_context():
+        uuids = submit(owner, 3)
+        one.dispatch()
+        assert statuses(owner) == ["queued", "pending", "pending"]
+        rings.room = 10
+        one.dispatch()
+        assert rings == uuids
+
+
+def test_while_redis_is_away_nothing_is_admitted(
+    app: APIFlask, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, rings = dispatcher(app, monkeypatch)
+    with app.app_context():
+        submit(owner, 1)
+        with monkeypatch.context() as away:
+            away.setitem(app.extensions, "redis", Client.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=0.2))
+            assert one.dispatch() == 0
+        assert (rings, statuses(owner)) == ([], ["pending"])
+        assert one.dispatch() == 1
+
+
+def test_a_redis_that_began_empty_is_rung_again(app: APIFlask, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, rings = dispatcher(app, monkeypatch)
+    with app.app_context():
+        (uuid,) = submit(owner, 1)
+        one.dispatch()
+        app.extensions["redis"].flushdb()
+        one.dispatch()
+        assert rings == [uuid, uuid]
+
+
+def test_a_worker_is_seen_until_it_ends(app: APIFlask) -> None:
+    presence = Presence(app, "w9", 3)
+    with app.app_context():
+        presence.start()
+        while not processes.alive("worker"):  # the thread's first word
+            db.session.rollback()
+        assert processes.slots() == 3
+        db.session.rollback()
+        presence.stop()
+        assert processes.alive("worker") == []

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutdown
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready, worker_shutdown
 
 from portal.app import create_app
 from portal.extensions import db
@@ -21,21 +21,27 @@ def own_connections(**_: object) -> None:
     flask_app.extensions["redis"].connection_pool.reset()
 
 
-presences: list[Presence] = []
+presences: dict[str, Presence] = {}
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def take_back(sender: Any, **_: object) -> None:
+    """Before it has tasks of its own: what a dead worker of this name left runs again at once."""
+    presences[sender.hostname] = Presence(flask_app, sender.hostname)
+    presences[sender.hostname].take_back()
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def say_alive(sender: Any, **_: object) -> None:
     """From now on dispatchers count on this worker's slots."""
-    presences.append(Presence(flask_app, sender.hostname, sender.pool.num_processes))
-    presences[-1].start()
+    presences[sender.hostname].start(sender.pool.num_processes)
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
 def say_gone(**_: object) -> None:
     """No more tasks for this worker; also sent when it ends because of a fault."""
-    while presences:
-        presences.pop().stop()
+    for presence in presences.values():
+        presence.stop()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

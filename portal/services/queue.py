@@ -72,16 +72,21 @@ def put_back_lost() -> int:
         Task.status == "queued",
         Task.dispatched_at < func.now() - timedelta(seconds=limits.DOORBELL_SECONDS),
     )
-    moved = list(_move(_free(unanswered), status="pending"))
-    for task in db.session.scalars(
-        select(Task)
-        .where(Task.status == "processing", Task.lease_until < func.now())
-        .order_by(Task.id)
-        .limit(100)
-        .with_for_update(skip_locked=True)
-    ).all():
-        moved += _move(Task.id == task.id, lease_until=None, message=None, **_after_a_death(task))
-    return len(moved)
+    return len(_move(_free(unanswered), status="pending")) + _bring_back(Task.lease_until < func.now())
+
+
+def take_back(worker: str) -> int:
+    """The same at once for tasks of a worker that has just been born under this name: its predecessor is dead.
+
+    Were it alive after all, it would find its tasks taken over, and stop.
+    """
+    return _bring_back(Task.worker == worker[:100])
+
+
+def _bring_back(where: ColumnElement[bool]) -> int:
+    lost = select(Task).where(Task.status == "processing", where).order_by(Task.id).limit(100)
+    tasks = db.session.scalars(lost.with_for_update(skip_locked=True)).all()
+    return sum(len(_move(Task.id == task.id, lease_until=None, message=None, **_after_a_death(task))) for task in tasks)
 
 
 def _after_a_death(task: Task) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from redis.connection import AbstractConnection
 from sqlalchemy import event
 
 from portal.extensions import db, init_redis
+from portal.limits import Window
 from portal.models import Task
-from portal.services import live, runs, sessions
+from portal.services import live, polls, runs, sessions
 from portal.services.copies import copy_of
 from tests.cast import bearer, browser, person, tokens
 
@@ -93,6 +94,41 @@ def test_the_apis_poll(app: APIFlask, running: str, monkeypatch: pytest.MonkeyPa
     assert (counts.round_trips, counts.sql) == (1, 0)
 
 
+def test_the_lists_poll_asks_once_for_all_its_rows(
+    app: APIFlask, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, headers = browser(app, "alice"), bearer(tokens(app, "alice")["access_token"])
+    more = [
+        app.test_client().post("/api/v1/tasks", json={"kind": "health_check"}, headers=headers).get_json()["uuid"]
+        for _ in range(3)
+    ]
+    path = "/tasks/progress?" + "&".join(f"task={uuid}" for uuid in (running, *more))
+    assert client.get(path, headers=HTMX).status_code == 200
+    with counted(app, monkeypatch) as counts:
+        answer = client.get(path, headers=HTMX)
+    assert all(f"row-{uuid}" in answer.text for uuid in (running, *more))
+    assert (counts.round_trips, counts.sql) == (1, 0)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_storm_of_polls_is_told_to_slow_down(
+    app: APIFlask, running: str, monkeypatch: pytest.MonkeyPatch, *, away: bool
+) -> None:
+    monkeypatch.setattr(polls.limits, "POLLS_PER_MINUTE", 5)
+    monkeypatch.setattr(polls, "_WINDOW", (Window(5, 60),))
+    client, stormy = app.test_client(), bearer(tokens(app, "alice")["access_token"])
+    calm = bearer(tokens(app, "alice")["access_token"])
+    if away:
+        monkeypatch.setitem(app.extensions, "redis", None)  # put back afterwards
+        init_redis(app, "redis://127.0.0.1:1/0", local=True)
+    path = f"/api/v1/tasks/{running}"
+    assert [client.get(path, headers=stormy).status_code for _ in range(5)] == [200] * 5
+    refused = client.get(path, headers=stormy)
+    assert (refused.status_code, refused.get_json()["code"]) == (429, "polls_too_many")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert client.get(path, headers=calm).status_code == 200
+
+
 def test_a_cached_poll_still_refuses_strangers(app: APIFlask, running: str) -> None:
     person(app, "bob")
     client, headers = app.test_client(), bearer(tokens(app, "bob")["access_token"])
@@ -117,7 +153,7 @@ def test_a_log_out_while_redis_was_away_holds_when_it_is_back(
     assert client.get(path, headers=headers).status_code == 200
     with monkeypatch.context() as outage:
         outage.setitem(app.extensions, "redis", None)
-        init_redis(app, "redis://127.0.0.1:1/0")
+        init_redis(app, "redis://127.0.0.1:1/0", local=True)
         assert client.post("/api/v1/auth/logout", headers=headers).status_code == 200
     with app.app_context():
         assert [key for key in app.extensions["redis"].keys("session:*") if "user_id" in _body(app, key)]
@@ -149,7 +185,7 @@ def test_an_expired_log_in_in_the_middle_of_a_poll_sends_the_browser_to_log_in(a
 def test_without_redis_polls_go_to_postgresql(app: APIFlask, running: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client, headers = app.test_client(), bearer(tokens(app, "alice")["access_token"])
     monkeypatch.setitem(app.extensions, "redis", None)  # put back afterwards
-    init_redis(app, "redis://127.0.0.1:1/0")
+    init_redis(app, "redis://127.0.0.1:1/0", local=True)
     answer = client.get(f"/api/v1/tasks/{running}", headers=headers)
     assert answer.get_json()["progress"] == 40
     client.post("/api/v1/auth/logout", headers=headers)
@@ -164,4 +200,4 @@ def test_a_task_that_ended_stops_the_polling(app: APIFlask, running: str) -> Non
         runs.complete(copy_of(task), {"rows": 3})
         db.session.commit()
     answer = client.get(f"/tasks/{running}/progress", headers=HTMX)
-    assert "hx-trigger" not in answer.text and 'data-status="completed"' in answer.text
+    assert 'hx-trigger="every' not in answer.text and 'data-status="completed"' in answer.text

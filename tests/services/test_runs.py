@@ -154,6 +154,17 @@ def test_a_task_whose_worker_dies_each_time_fails_after_three(app: APIFlask, own
         assert (task.status, task.error) == ("failed", {"code": "worker_lost", "params": {}})
 
 
+def test_a_worker_that_is_born_again_takes_its_tasks_back(app: APIFlask, owner: User) -> None:
+    with app.app_context():
+        first, second = claim(submit(owner)), runs.claim(submit(owner), "w2")
+        assert second is not None
+        assert queue.take_back("w1") == 1
+        db.session.commit()
+        assert (row(first.uuid).status, row(first.uuid).losses) == ("pending", 1)
+        assert row(second.uuid).status == "processing"
+        assert runs.beat(first, 10, None) is None
+
+
 def test_faults_that_can_pass_are_tried_again_three_times_with_growing_waits(app: APIFlask, owner: User) -> None:
     with app.app_context():
         uuid = submit(owner)

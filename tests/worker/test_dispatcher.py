@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from kombu.exceptions import OperationalError as BrokerDown
+from redis import Redis
 
-from portal import jobs
-from portal.extensions import Client, db
+from portal import jobs, redis_pool
+from portal.extensions import db
 from portal.models import User
 from portal.services import processes, tasks
 from portal.worker.dispatcher import Dispatcher
@@ -74,14 +75,14 @@ def test_what_was_not_rung_for_waits_again(app: APIFlask, owner: User, monkeypat
         assert rings == uuids
 
 
-def test_while_redis_is_away_nothing_is_admitted(
-    app: APIFlask, owner: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_while_redis_is_away_nothing_is_admitted(app: APIFlask, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     one, rings = dispatcher(app, monkeypatch)
     with app.app_context():
         submit(owner, 1)
         with monkeypatch.context() as away:
-            away.setitem(app.extensions, "redis", Client.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=0.2))
+            away.setitem(
+                app.extensions, "redis", Redis(connection_pool=redis_pool.pool("redis://127.0.0.1:1/0", size=2))
+            )
             assert one.dispatch() == 0
         assert (rings, statuses(owner)) == ([], ["pending"])
         assert one.dispatch() == 1
@@ -98,9 +99,9 @@ def test_a_redis_that_began_empty_is_rung_again(app: APIFlask, owner: User, monk
 
 
 def test_a_worker_is_seen_until_it_ends(app: APIFlask) -> None:
-    presence = Presence(app, "w9", 3)
+    presence = Presence(app, "w9")
     with app.app_context():
-        presence.start()
+        presence.start(3)
         while not processes.alive("worker"):  # the thread's first word
             db.session.rollback()
         assert processes.slots() == 3

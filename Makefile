@@ -2,6 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint fix lock migrate messages shell clean admin prove-codes prove-sms prove-tokens prove-silence
+.PHONY: prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,5 +41,14 @@ prove-codes: ## Guesses on one code at once: five compared, one wins (SHORT=1: q
 prove-sms: ## Thousands of requests: no SMS more than the limits allow (SHORT=1: quick)
 prove-tokens: ## Two tabs never log out, a stolen token always does (SHORT=1: quick)
 prove-silence: ## Nothing tells whether an account exists, time included (SHORT=1: quick)
-prove-codes prove-sms prove-tokens prove-silence:
+prove-once: ## Parts are killed 150 times: each accepted task is done, once (SHORT=1: quick)
+prove-cancel: ## 200 cancels at any moment: kept within 5 s, nothing left (SHORT=1: quick)
+prove-fair: ## One user's 1,000 tasks and a storm of polls hold nobody up (SHORT=1: quick)
+prove-submit: ## 50 equal submits and a kill: one task, one run, equal answers (SHORT=1: quick)
+prove-degraded: ## Redis and PostgreSQL fail in every way: no 500, nothing lost (SHORT=1: quick)
+prove-start: ## From submit to start on an idle system, beside a bare queue (SHORT=1: quick)
+prove-lists: ## A million tasks: the last page costs what the first does (SHORT=1: quick)
+prove-scale: ## Two of everything, disks of their own: either may go (SHORT=1: quick)
+prove-codes prove-sms prove-tokens prove-silence \
+prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale:
 	@./dev prove $(@:prove-%=%)

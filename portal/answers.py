@@ -4,13 +4,14 @@ import secrets
 import time
 from urllib.parse import quote
 
+import psycopg2
 from flask import Flask, Response, g, request
 from loguru import logger
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from portal import api, web
+from portal import api, postgres, web
 from portal.errors import PortalError, Unavailable
 from portal.extensions import db
 
@@ -39,14 +40,15 @@ def init_app(app: Flask, *, secure: bool) -> None:
 
     app.register_error_handler(PortalError, _of_portal_error)
     app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(OperationalError, _of_database)
+    app.register_error_handler(SQLAlchemyError, _of_database)
+    app.register_error_handler(psycopg2.Error, _of_database)
     app.register_error_handler(Exception, _of_bug)
 
 
-def _let_go(_: BaseException | None) -> None:
+def _let_go(_: BaseException | None = None) -> None:
     try:
         db.session.remove()
-    except SQLAlchemyError:
+    except (SQLAlchemyError, psycopg2.Error):
         db.session.registry.clear()
 
 
@@ -83,8 +85,15 @@ def _is_api() -> bool:
     return request.path.startswith(("/api/", "/health/"))
 
 
+def _roll_back() -> None:
+    try:
+        db.session.rollback()
+    except (SQLAlchemyError, psycopg2.Error):  # the server went away: it forgets the transaction by itself
+        _let_go()
+
+
 def _of_portal_error(error: PortalError) -> BaseResponse | tuple[str, int]:
-    db.session.rollback()
+    _roll_back()
     return api.errors.of_portal_error(error) if _is_api() else web.errors.of_portal_error(error)
 
 
@@ -96,12 +105,14 @@ def _of_http(error: HTTPException) -> BaseResponse:
     return api.errors.of_status(status, headers) if _is_api() else web.errors.of_status(status, headers)
 
 
-def _of_database(error: OperationalError) -> BaseResponse | tuple[str, int]:
-    logger.bind(request=g.get("request_id")).error("database: {}", type(error.orig).__name__)
-    return _of_portal_error(Unavailable("database_unavailable", retry_after=5))
+def _of_database(error: Exception) -> BaseResponse | tuple[str, int]:
+    if not (code := postgres.outage(error)):
+        return _of_bug(error)
+    logger.bind(request=g.get("request_id")).error("database: {}", type(getattr(error, "orig", error)).__name__)
+    return _of_portal_error(Unavailable(code, retry_after=60 if code == "storage_full" else 5))
 
 
 def _of_bug(error: Exception) -> BaseResponse | tuple[str, int]:
-    db.session.rollback()
+    _roll_back()
     logger.bind(request=g.get("request_id")).opt(exception=error).error("unhandled")
     return api.errors.of_status(500) if _is_api() else web.errors.of_status(500)

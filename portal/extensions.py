@@ -11,12 +11,11 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.retry import Retry
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
+
+from portal import postgres, redis_pool
 
 __all__ = [
     "Model",
@@ -51,6 +50,7 @@ class Base(DeclarativeBase):
     )
 
 
+postgres.install()
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 if TYPE_CHECKING:
     Model = Base
@@ -74,38 +74,40 @@ def gateways() -> "Gateways":
     return cast("Gateways", current_app.extensions["gateways"])
 
 
-class Client(Redis):
-    """Redis, and until when (monotonic seconds) those who can do without it leave it alone after a failure."""
+def redis() -> Redis:
+    """The current application's Redis client; text in, text out.
 
-    away_until = 0.0
-
-
-def redis() -> Client:
-    """The current application's Redis client; text in, text out; no call waits longer than half a second."""
-    return cast(Client, current_app.extensions["redis"])
+    No call waits longer than half a second, and for two seconds after a failure each raises RedisError at once.
+    """
+    return cast(Redis, current_app.extensions["redis"])
 
 
 def init_redis(app: Flask, url: str) -> None:
-    app.extensions["redis"] = Client.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=0.5,
-        socket_connect_timeout=0.5,
-        # One more try on a fresh connection: after a restart of Redis every pooled connection is stale.
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-    )
+    pool = redis_pool.pool(url, size=redis_pool.size(local=app.extensions["settings"].is_local))
+    app.extensions["redis"] = Redis(connection_pool=pool)
 
 
 def init_celery(app: Flask, config: dict[str, Any]) -> Celery:
-    """A Celery whose tasks run inside the application's context."""
+    """A Celery whose tasks run inside the application's context, and that is soon back when the broker is."""
     from celery import Task
+    from celery.app.amqp import AMQP
+    from kombu.connection import Connection
 
-    class ContextTask(Task):  # type: ignore[misc]  # celery has no types
+    class Returning(Connection):
+        # The worker waits 2, 4, 6 … 30 s between two looks for a lost broker; no setting says otherwise.
+        def _ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
+            soon = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
+            return super()._ensure_connection(*args, **{**soon, **kwargs})  # type: ignore[no-untyped-call]
+
+    class Broker(AMQP):  # type: ignore[misc]  # celery has no types
+        Connection = Returning
+
+    class ContextTask(Task):  # type: ignore[misc]
         def __call__(self, *args: object, **kwargs: object) -> object:
             with app.app_context():
                 return self.run(*args, **kwargs)
 
-    celery = Celery("portal", task_cls=ContextTask)
+    celery = Celery("portal", task_cls=ContextTask, amqp=Broker)
     celery.config_from_object(config)
     celery.set_default()
     app.extensions["celery"] = celery

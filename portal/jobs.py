@@ -12,10 +12,11 @@ BY_KIND = {"fetch": FETCH, "health_check": HEALTH_CHECK}
 
 def celery_config(redis_url: str) -> dict[str, object]:
     """Celery's settings; https://docs.celeryq.dev/en/stable/userguide/configuration.html"""
+    # A worker behind a wire that died notices after both, and must before its unanswered doorbells are rung again.
     timeouts = {
-        "socket_timeout": 5,
+        "socket_timeout": 3,
         "socket_connect_timeout": 2,
-        "health_check_interval": 5,
+        "health_check_interval": 3,
     }
     return {
         "broker_url": redis_url,

@@ -76,6 +76,7 @@ SENTENCES = {
     "unavailable": _("A service we depend on is away. Try again in a moment."),
     "internal": _("Something went wrong on our side. Try again; if it stays, tell your administrator."),
     "database_unavailable": _("The database is away for a moment. Nothing is lost; try again in a few seconds."),
+    "storage_full": _("The disk is full: nothing can be saved now, looking works. Try again later."),
     "csrf_failed": _("This page is out of date. Load it again, then repeat what you did."),
     "origin_foreign": _("This came from another site, so nothing was done. Open the page here and try again."),
     # accounts
@@ -156,10 +157,14 @@ SENTENCES = {
     "retrying": _("Trying again soon. Last time: %(reason)s"),
     # what a fetch is doing
     "connecting": _("Connecting"),
-    "downloading": _("Fetching: %(bytes)s of %(total)s, %(rate)s a second"),
+    "downloading": _("Fetching: %(bytes)s of %(total)s, %(rate)s a second, done in %(left)s"),
     "downloading?": _("Fetching: %(bytes)s so far, %(rate)s a second"),
-    "unpacking": _("Unpacking: %(bytes)s"),
-    "converting": _("Reading rows and finding types"),
+    "stalled": _("Waiting for the server: %(bytes)s of %(total)s so far"),
+    "stalled?": _("Waiting for the server: %(bytes)s so far"),
+    "unpacking": _("Unpacking: %(bytes)s, done in %(left)s"),
+    "unpacking?": _("Unpacking: %(bytes)s"),
+    "converting": _("Reading rows and finding types: %(share)s%%, done in %(left)s"),
+    "converting?": _("Reading rows and finding types"),
     "storing": _("Storing"),
     # an address that cannot be fetched
     "url_malformed": _("This is not a web address. It should look like https://example.com/data.csv."),
@@ -233,7 +238,7 @@ def sentence(said: Mapping[str, Any]) -> str:
 
 
 def _readable(code: str, name: str, value: Any) -> Any:
-    if name == "wait":
+    if name in ("wait", "left") and value is not None:
         return duration(value)
     is_size = name in _SIZES or (code, name) == ("too_large", "limit")
     return filesize(value) if is_size and value is not None else value

@@ -25,7 +25,7 @@ from portal.config import Settings
 from portal.extensions import db
 from portal.local.child import Child, stop
 from portal.local.ports import free_port
-from portal.local.servers import Servers, throwaway
+from portal.local.servers import Postgres, Servers, Valkey, throwaway
 from portal.models import User
 from portal.services import passwords
 
@@ -69,11 +69,14 @@ class Call(NamedTuple):
     body: Any = None
     address: str = "192.0.2.1"
     token: str = ""
+    key: str = ""  # Idempotency-Key
 
 
 class Answer(NamedTuple):
     status: int
     body: Any
+    content: bytes = b""
+    retry_after: str = ""
 
     @property
     def said(self) -> str:
@@ -116,7 +119,7 @@ class Portal:
         return self.at_once([call])[0]
 
     def at_once(self, calls: Sequence[Call]) -> list[Answer]:
-        """All at the same moment, each on a connection of its own that is open already."""
+        """All at the same moment, each on a connection of its own that is open already; raises what broke one."""
         barrier = threading.Barrier(len(calls))
         return self._threads(len(calls), lambda caller, n: [(n, caller(calls[n], barrier.wait))])
 
@@ -144,7 +147,7 @@ class Portal:
             connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
             try:
                 connection.connect()
-                answers.update(work(lambda call, before=None: _asked(connection, call, before), n))
+                answers.update(work(lambda call, before=None: ask(connection, call, before), n))
             except (OSError, HTTPException, threading.BrokenBarrierError) as error:
                 failures.append(error)
             finally:
@@ -160,12 +163,15 @@ class Portal:
         return [answers[n] for n in sorted(answers)]
 
 
-def _asked(connection: HTTPConnection, call: Call, before: Callable[[], object] | None) -> Answer:
+def ask(connection: HTTPConnection, call: Call, before: Callable[[], object] | None = None) -> Answer:
+    """One request; `before` is called when all but the sending is done."""
     headers = {"Content-Type": "application/json", "Accept-Language": "en"}
     # The visitor forges the first hop; the proxy adds the true one.
     headers["X-Forwarded-For"] = f"203.0.113.{secrets.randbelow(256)}, {call.address}"
     if call.token:
         headers["Authorization"] = f"Bearer {call.token}"
+    if call.key:
+        headers["Idempotency-Key"] = call.key
     data = None if call.body is None else json.dumps(call.body).encode()
     if before:
         before()
@@ -173,15 +179,19 @@ def _asked(connection: HTTPConnection, call: Call, before: Callable[[], object] 
     answer = connection.getresponse()
     content = answer.read()
     is_json = "json" in answer.headers.get("Content-Type", "")
-    return Answer(answer.status, json.loads(content) if content and is_json else None)
+    body = json.loads(content) if content and is_json else None
+    return Answer(answer.status, body, content, answer.headers.get("Retry-After", ""))
 
 
 @contextmanager
-def portal(**values: Any) -> Iterator[Portal]:
-    """PostgreSQL, Valkey and the web with two processes, behind one trusted proxy; all gone afterwards."""
+def portal(*, lasting: bool = False, with_web: bool = True, **values: Any) -> Iterator[Portal]:
+    """PostgreSQL, Valkey and the web with two processes, behind one trusted proxy; all gone afterwards.
+
+    A `lasting` PostgreSQL survives a crash, as one in use does; without a web, others are started by `web`.
+    """
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]  # the SDKs would look for the test cloud behind it
-    with tempfile.TemporaryDirectory() as made, throwaway(_new(Path(made), "servers")) as servers:
+    with tempfile.TemporaryDirectory() as made, _servers(_new(Path(made), "servers"), lasting) as servers:
         given: dict[str, Any] = {
             "portal_mode": "local",
             **{name: secrets.token_urlsafe(40) for name in ("secret_key", "jwt_secret_key", "password_key")},
@@ -195,40 +205,57 @@ def portal(**values: Any) -> Iterator[Portal]:
         }
         env = {name.upper(): json.dumps(v) if isinstance(v, dict) else str(v) for name, v in given.items()}
         running = Portal(Settings(**given), servers, free_port(), env, Path(made))
-        web = _web(running)
-        web.start()
+        own = [web(running)] if with_web else []
+        for child in own:
+            child.start()
         try:
             with running.app.app_context():
                 flask_migrate.upgrade(str(ROOT / "migrations"))
-            _wait_for(web, running)
+            for child in own:
+                answers(child, running.port)
             yield running
         finally:
-            stop([web], time.monotonic() + 5)
+            stop(own, time.monotonic() + 5)
             with running.app.app_context():
                 db.engine.dispose()
 
 
-def program(running: Portal, name: str, *argv: str) -> Child:
-    """Another process of the portal, to start and to `stop`."""
-    return Child(name, argv, running.folder / f"{name}.log", env={**os.environ, **running.env}, cwd=ROOT)
+@contextmanager
+def _servers(folder: Path, lasting: bool) -> Iterator[Servers]:
+    if not lasting:
+        with throwaway(folder) as servers:
+            yield servers
+        return
+    with Postgres(folder) as postgres, Valkey(folder, throwaway=True) as redis:
+        yield Servers(postgres, redis)
 
 
-def _web(running: Portal) -> Child:
+def program(running: Portal, name: str, *argv: str, **env: str) -> Child:
+    """Another process of the portal, to start and to `stop`; `env` are settings of its own."""
+    return Child(name, argv, running.folder / f"{name}.log", env={**os.environ, **running.env, **env}, cwd=ROOT)
+
+
+def web(running: Portal, name: str = "web", port: int = 0, **env: str) -> Child:
+    """A web on the portal's port, or on another."""
     size = f"--workers {WORKERS} --blocking-threads {THREADS} --workers-kill-timeout 2"
-    address = f"--interface wsgi --host 127.0.0.1 --port {running.port} --no-ws"
+    address = f"--interface wsgi --host 127.0.0.1 --port {port or running.port} --no-ws"
     granian = Path(sys.executable).with_name("granian")
-    return program(running, "web", str(granian), *address.split(), *size.split(), "wsgi:app")
+    return program(running, name, str(granian), *address.split(), *size.split(), "wsgi:app", **env)
 
 
-def _wait_for(web: Child, running: Portal) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and web.runs():
+def answers(child: Child, port: int, seconds: float = 60) -> None:
+    """Wait until a web answers; ends the program when it does not."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and child.runs():
+        connection = HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            if running.one(Call("GET", "/health/live")).status == 200:
+            if ask(connection, Call("GET", "/health/live")).status == 200:
                 return
-        except OSError:
+        except (OSError, HTTPException):
             time.sleep(0.05)
-    raise SystemExit(f"The web did not start.\n{web.log_excerpt()}")
+        finally:
+            connection.close()
+    raise SystemExit(f"The web did not start.\n{child.log_excerpt()}")
 
 
 def _new(folder: Path, name: str) -> Path:

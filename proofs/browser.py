@@ -2,6 +2,7 @@
 
 import re
 import urllib.request
+from copy import copy
 from http.cookiejar import CookieJar
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -20,6 +21,12 @@ class Browser:
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar()), _Stay()
         )
+
+    def at(self, port: int) -> "Browser":
+        """The same visit, to another web: cookies are the host's, whatever the port."""
+        other = copy(self)
+        other._base = f"http://127.0.0.1:{port}"
+        return other
 
     def get(self, path: str) -> tuple[int, str]:
         return self._open(path, None)

@@ -26,13 +26,13 @@ from tests.watch import Watch, watching
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Tests of a folder that starts the whole portal run in one process, so that it is started once.
+    """Tests of a folder that starts the whole portal run in one process, so that it is started once at a time.
 
     pytest-xdist's own groups are not seen with this pytest: https://github.com/pytest-dev/pytest-xdist/issues/1386
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        folders = ("tests/browser/", "tests/whole/")
+        folders = ("tests/browser/", "tests/proofs/", "tests/whole/")
         return next((folder for folder in folders if nodeid.startswith(folder)), nodeid)
 
 

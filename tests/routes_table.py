@@ -4,6 +4,7 @@ Everyone does everything right (their own CSRF token, a fresh log-in, a second f
 what BODIES says; without a line there nothing, which 422 refuses for its content alone. What is asked for is alice's.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from tests.cast import PASSWORD
@@ -11,7 +12,10 @@ from tests.cast import PASSWORD
 # In this order, the owner last: what she does may end what the others ask for.
 ACTORS = {"anonymous": None, "inactive": "dana", "other": "bob", "admin": "frank", "super": "grace", "owner": "alice"}
 
+# The first that fits.
 THINGS = {
+    "/tasks/<uuid:uuid>/retry": "ended",
+    "/api/v1/tasks/<uuid:uuid>/retry": "ended",
     "/tasks/<": "task",
     "/api/v1/tasks/<": "task",
     "/datasets/<": "dataset",
@@ -24,6 +28,7 @@ THINGS = {
 NEW = "a long walk by the sea"
 BODIES: dict[str, dict[str, str]] = {
     "POST /account/email": {"email": "new.{name}@example.com"},
+    "POST /account/notices": {"wanted": "yes"},
     "POST /account/password": {"new_password": NEW},
     "POST /account/username": {"username": "new-{name}"},
     "POST /admin/users/<uuid:uuid>/active": {"active": "no"},
@@ -32,6 +37,7 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /language": {"locale": "zh"},
     "POST /login": {"account": "alice", "password": PASSWORD},
     "POST /tasks/": {"url": "http://example.com/one.csv"},
+    "POST /tasks/bulk": {"action": "cancel", "task": "{task}"},
     "PATCH /api/v1/admin/users/<uuid:uuid>": {"role": "admin"},
     "POST /api/v1/auth/confirm": {"password": PASSWORD},
     "POST /api/v1/auth/login": {"account": "alice", "password": PASSWORD},
@@ -119,6 +125,7 @@ PAGES: dict[str, Row] = {
     "POST /account/phone": members(422),
     "GET /account/phone/code": members("303 /account/phone"),
     "POST /account/phone/code": members(422),
+    "POST /account/notices": members("303 /account/"),
     "GET /account/password": members(200),
     "POST /account/password": members("303 /account/"),
     "GET /account/two-factor": members(200),
@@ -136,9 +143,13 @@ PAGES: dict[str, Row] = {
     "GET /tasks/": members(200),
     "POST /tasks/": members("303 /tasks/<uuid>"),
     "POST /tasks/health-check": members("303 /tasks/<uuid>"),
+    "POST /tasks/bulk": members("303 /tasks/"),  # others' tasks among them are left alone
+    "GET /tasks/progress": members("302 /tasks/"),
     "GET /tasks/<uuid:uuid>": owner(200),
     "GET /tasks/<uuid:uuid>/progress": owner("302 /tasks/<uuid>"),
+    "GET /tasks/<uuid:uuid>/timeline": owner("302 /tasks/<uuid>"),
     "POST /tasks/<uuid:uuid>/cancel": owner("303 /tasks/<uuid>"),
+    "POST /tasks/<uuid:uuid>/retry": owner("303 /tasks/<uuid>"),
     "GET /datasets/": members(200),
     "GET /datasets/<uuid:uuid>": owner(200),
     # admins
@@ -186,7 +197,9 @@ PROGRAMS: dict[str, Row] = {
     "GET /api/v1/tasks": programs(200),
     "POST /api/v1/tasks": programs(202),
     "GET /api/v1/tasks/<uuid:uuid>": owners_program(200),
+    "GET /api/v1/tasks/<uuid:uuid>/events": owners_program(200),
     "POST /api/v1/tasks/<uuid:uuid>/cancel": owners_program(202),
+    "POST /api/v1/tasks/<uuid:uuid>/retry": owners_program(202),
     "GET /api/v1/datasets": programs(200),
     "GET /api/v1/datasets/<uuid:uuid>": owners_program(200),
     "GET /api/v1/datasets/<uuid:uuid>/rows": owners_program(200),
@@ -198,5 +211,6 @@ PROGRAMS: dict[str, Row] = {
 TABLE = {**PAGES, **PROGRAMS}
 
 
-def body_of(route: str, name: str | None) -> dict[str, Any]:
-    return {field: value.format(name=name or "nobody") for field, value in BODIES.get(route, {}).items()}
+def body_of(route: str, name: str | None, things: Mapping[str, Any]) -> dict[str, Any]:
+    words = {"name": name or "nobody", **things}
+    return {field: value.format(**words) for field, value in BODIES.get(route, {}).items()}

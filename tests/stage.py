@@ -112,6 +112,7 @@ def set_up(app: APIFlask) -> Stage:
             stage.ids[name], stage.uuids[name] = user.id, user.uuid
         alice = db.session.get_one(User, stage.ids["alice"])
         stage.things["task"] = tasks.submit(alice, "health_check", {}).uuid
+        stage.things["ended"] = tasks.cancel(alice, tasks.submit(alice, "health_check", {}).uuid).uuid
         stage.things["dataset"] = _dataset(app, alice).uuid
         db.session.commit()
     stage.things["session"] = stage.login("alice").id

@@ -39,11 +39,11 @@ def ask(stage: Stage, name: str | None, route: str, thing: UUID) -> TestResponse
     """What somebody is answered who does everything right."""
     method, path = route.partition(" ")[0], filled(route, thing)
     if route in PROGRAMS:
-        sent: dict[str, Any] = {} if method == "GET" else {"json": body_of(route, name)}
+        sent: dict[str, Any] = {} if method == "GET" else {"json": body_of(route, name, stage.things)}
         return stage.app.test_client().open(path, method=method, headers=stage.token(name), **sent)
     if method == "GET":
         return stage.browser(name).get(path)
-    form = {"csrf_token": stage.csrf_token(), **body_of(route, name)}
+    form = {"csrf_token": stage.csrf_token(), **body_of(route, name, stage.things)}
     return stage.browser(name).open(path, method=method, data=form, headers={"Origin": OURS})
 
 
@@ -90,12 +90,23 @@ def test_anothers_thing_is_like_one_that_is_not_there(stage: Stage, route: str) 
         assert for_thing[0] == 404
 
 
+@pytest.mark.parametrize(("action", "thing"), [("cancel", "task"), ("retry", "ended")])
+def test_others_tasks_among_many_are_left_alone(stage: Stage, action: str, thing: str) -> None:
+    form = {"csrf_token": stage.csrf_token(), "action": action, "task": str(stage.things[thing])}
+    for name, changes in (("bob", False), ("grace", False), ("alice", True)):
+        client, before = stage.browser(name), stage.checksum()["tasks"]
+        assert client.post("/tasks/bulk", data=form, headers={"Origin": OURS}).status_code == 303
+        assert (stage.checksum()["tasks"] != before) is changes
+
+
 @pytest.mark.parametrize("route", FOR_MEMBERS)
 def test_programs_bring_tokens_and_never_cookies(stage: Stage, route: str) -> None:
     client = stage.browser("grace" if "/admin/" in route else "alice")
     before, path = stage.checksum(), filled(route, thing_of(stage, route))
     headers = {"X-CSRFToken": stage.csrf_token()}
-    answer = client.open(path, method=route.partition(" ")[0], json=body_of(route, "alice"), headers=headers)
+    answer = client.open(
+        path, method=route.partition(" ")[0], json=body_of(route, "alice", stage.things), headers=headers
+    )
     assert (answer.status_code, answer.content_type) == (401, "application/problem+json")
     assert stage.checksum() == before
 
@@ -118,7 +129,7 @@ def refused_ways(stage: Stage) -> dict[str, dict[str, Any]]:
 
 
 def forge(stage: Stage, client: FlaskClient, route: str, way: dict[str, Any]) -> TestResponse:
-    body = body_of(route, "alice") | ({"csrf_token": way["token"]} if way["token"] else {})
+    body = body_of(route, "alice", stage.things) | ({"csrf_token": way["token"]} if way["token"] else {})
     sent = {name: value for name, value in way.items() if name != "token"}
     if "content_type" in sent:
         return client.post(filled(route, thing_of(stage, route)), data="&".join(map("=".join, body.items())), **sent)

@@ -20,12 +20,34 @@ _ERRORS = {
     "503": "Something the portal depends on is away; `Retry-After` says when to try again",
     "default": "Any other error",
 }
+_KEY = {"minLength": 1, "maxLength": 60}
 _HEADERS = {
-    ("post", "/api/v1/tasks"): ("Idempotency-Key", "The same key again answers the same task", {"maxLength": 60}),
+    ("post", "/api/v1/tasks"): ("Idempotency-Key", "For a day the same key answers the same task", _KEY),
     ("get", "/api/v1/tasks/{uuid}"): ("If-None-Match", "The ETag last seen", {}),
 }
+_TEXTUAL = {"type": "string"}
+_LOCATION = {"Location": {"description": "Where the task is", "schema": {"type": "string", "format": "uri-reference"}}}
+_QUOTA = {
+    f"X-Quota-Tasks-{name}": {"description": text, "schema": {"type": "integer", "minimum": 0}}
+    for name, text in {
+        "Running": "How many of your tasks run",
+        "Running-Limit": "How many may, unless workers are idle",
+        "Waiting": "How many of your tasks wait",
+        "Waiting-Limit": "How many may",
+    }.items()
+}
+_TOLD = {
+    ("post", "/api/v1/tasks", "202"): _LOCATION | _QUOTA,
+    ("get", "/api/v1/tasks", "200"): _QUOTA,
+    ("get", "/api/v1/tasks/{uuid}", "200"): {"ETag": {"schema": _TEXTUAL}},
+    ("get", "/api/v1/tasks/{uuid}", "304"): {"ETag": {"schema": _TEXTUAL}},
+    ("post", "/api/v1/tasks/{uuid}/cancel", "202"): _QUOTA,
+    ("post", "/api/v1/tasks/{uuid}/retry", "202"): _LOCATION | _QUOTA,
+}
+_WAIT = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
 _MORE = {
     ("post", "/api/v1/tasks/{uuid}/cancel"): ("409",),
+    ("post", "/api/v1/tasks/{uuid}/retry"): ("409", "422"),
     ("post", "/api/v1/auth/register"): ("409",),
     ("patch", "/api/v1/admin/users/{uuid}"): ("409",),
     ("post", "/api/v1/auth/login"): ("401",),
@@ -62,6 +84,8 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     for status in _statuses(method, path, operation):
         content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
         responses[status] = {"description": _ERRORS[status], "content": content}
+        if status in ("429", "503"):
+            responses[status]["headers"] = _WAIT
     if (method, path) in _HEADERS:
         name, text, limits = _HEADERS[method, path]
         schema = {"type": "string", **limits}
@@ -69,7 +93,9 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
         operation.setdefault("parameters", []).append(header)
     if (method, path) == ("get", "/api/v1/tasks/{uuid}"):
         responses["304"] = {"description": "Nothing has changed since"}
-        responses["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
+    for status, response in responses.items():
+        if headers := _TOLD.get((method, path, status)):
+            response["headers"] = headers
 
 
 def _statuses(method: str, path: str, operation: dict[str, Any]) -> list[str]:

@@ -31,6 +31,7 @@ def init_app(app: Flask) -> None:
         strategy="moving-window",
         in_memory_fallback_enabled=True,
         key_prefix="rate",
+        storage_options={"connection_pool": app.extensions["redis"].connection_pool},
     )
     limiter.init_app(app)
 
@@ -38,9 +39,12 @@ def init_app(app: Flask) -> None:
     def tell(response: Response) -> Response:
         # The library's own headers would overwrite every other Retry-After.
         if current := limiter.current_limit:
-            reset = max(1, round(current.reset_at - time.time()))
+            try:
+                reset, remaining = max(1, round(current.reset_at - time.time())), max(0, current.remaining)
+            except RedisError:  # away since the request was counted
+                return response
             response.headers["RateLimit-Limit"] = str(current.limit.amount)
-            response.headers["RateLimit-Remaining"] = str(max(0, current.remaining))
+            response.headers["RateLimit-Remaining"] = str(remaining)
             response.headers["RateLimit-Reset"] = str(reset)
             if current.breached:
                 response.headers["Retry-After"] = str(reset)

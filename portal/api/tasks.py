@@ -1,19 +1,24 @@
-"""Tasks: submit, list, watch, cancel."""
+"""Tasks: submit, list, watch, cancel, run again."""
 
 from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import g, make_response, request, url_for
-from flask_babel import get_locale
 
 from portal.api import guards
-from portal.api.schemas import PageQuery
-from portal.api.schemas.tasks import TaskAnswer, TaskBody, TasksAnswer, dump
+from portal.api.schemas.tasks import (
+    TaskAnswer,
+    TaskBody,
+    TaskEventsAnswer,
+    TasksAnswer,
+    TasksQuery,
+    dump,
+    dump_event,
+)
 from portal.errors import Invalid
 from portal.extensions import db
-from portal.services import tasks
-from portal.services.copies import copy_of
+from portal.services import polls, quotas, tasks
 
 bp = APIBlueprint("api_tasks", __name__, url_prefix="/api/v1/tasks", tag="tasks")
 
@@ -24,30 +29,25 @@ bp = APIBlueprint("api_tasks", __name__, url_prefix="/api/v1/tasks", tag="tasks"
 @bp.input(TaskBody, arg_name="body")
 @bp.output(TaskAnswer, status_code=202)
 def create(body: TaskBody) -> Any:
-    """Submit a task; the same `Idempotency-Key` again answers the same task."""
-    task = tasks.submit(
-        guards.user(),
-        body.kind,
-        body.params,
-        nonce=_idempotency_key(),
-        countdown=body.countdown,
-    )
+    """Submit a task. For a day the same `Idempotency-Key` with the same body is answered the same, and makes no other.
+
+    The answer is the task as it was accepted; how it stands is at `Location`.
+    """
+    task = tasks.submit(guards.user(), body.kind, body.params, key=_idempotency_key(), countdown=body.countdown)
+    headers = {"Location": url_for(".show", uuid=task.uuid), **_quota()}
     db.session.commit()
-    return dump(copy_of(task)), 202, {"Location": url_for(".show", uuid=task.uuid)}
+    return dump(task) | {"poll_after": 1}, 202, headers  # whenever it is asked again
 
 
 @bp.get("")
 @guards.bearer_required
 @bp.doc(security="bearer")
-@bp.input(PageQuery, location="query", arg_name="query")
+@bp.input(TasksQuery, location="query", arg_name="query")
 @bp.output(TasksAnswer)
-def index(query: PageQuery) -> Any:
-    """Your tasks, newest first."""
-    found = tasks.list_for(guards.user(), cursor=query.cursor, limit=query.limit)
-    return {
-        "items": [dump(copy_of(task)) for task in found.items],
-        "next_cursor": found.next_cursor,
-    }
+def index(query: TasksQuery) -> Any:
+    """Your tasks that are asked for, newest first."""
+    found = tasks.list_for(guards.user(), query.wanted(), cursor=query.cursor, limit=query.limit)
+    return {"items": [dump(task) for task in found.items], "next_cursor": found.next_cursor}, 200, _quota()
 
 
 @bp.get("/<uuid:uuid>")
@@ -56,12 +56,21 @@ def index(query: PageQuery) -> Any:
 @bp.output(TaskAnswer)
 def show(uuid: UUID) -> Any:
     """One task; send its `ETag` as `If-None-Match` to be told 304 while nothing has changed."""
-    copy = tasks.poll(g.session_id, uuid, kind="api")
+    copy = polls.poll(g.session_id, uuid, kind="api")
     db.session.commit()  # the log-in's last use, where it was looked up
     answer = make_response(dump(copy))
-    answer.set_etag(f"{copy.version}-{get_locale()}")  # it holds sentences
+    answer.add_etag()  # of all that is said: places and sentences change without a new version
     answer.vary.add("Accept-Language")
     return answer.make_conditional(request)
+
+
+@bp.get("/<uuid:uuid>/events")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.output(TaskEventsAnswer)
+def timeline(uuid: UUID) -> Any:
+    """What happened to the task, oldest first."""
+    return {"items": [dump_event(event) for event in tasks.timeline(guards.user(), uuid)], "next_cursor": None}
 
 
 @bp.post("/<uuid:uuid>/cancel")
@@ -71,8 +80,32 @@ def show(uuid: UUID) -> Any:
 def cancel(uuid: UUID) -> Any:
     """Cancel: at once while it waits; a running task says `cancelling` until its work has stopped."""
     task = tasks.cancel(guards.user(), uuid)
+    headers = _quota()
     db.session.commit()
-    return dump(copy_of(task)), 202
+    return dump(task), 202, headers
+
+
+@bp.post("/<uuid:uuid>/retry")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.output(TaskAnswer, status_code=202)
+def retry(uuid: UUID) -> Any:
+    """Run a task again that failed, expired or was cancelled: a new one, and the same new one if asked again."""
+    task = tasks.retry(guards.user(), uuid)
+    headers = {"Location": url_for(".show", uuid=task.uuid), **_quota()}
+    db.session.commit()
+    return dump(task), 202, headers
+
+
+def _quota() -> dict[str, str]:
+    """The caller's tasks now and how many may be, for the headers."""
+    use = quotas.use_of(guards.user())
+    return {
+        "X-Quota-Tasks-Running": str(use.running),
+        "X-Quota-Tasks-Running-Limit": str(use.running_limit),
+        "X-Quota-Tasks-Waiting": str(use.waiting),
+        "X-Quota-Tasks-Waiting-Limit": str(use.waiting_limit),
+    }
 
 
 def _idempotency_key() -> str | None:

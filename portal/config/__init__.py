@@ -27,7 +27,8 @@ CONNECTION = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 30,
-    "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+    "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+    " -c client_connection_check_interval=5s",  # what nobody waits for any more ends
 }
 
 
@@ -165,6 +166,7 @@ def for_flask(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_pre_ping": True,
+            "pool_timeout": 5,
             "hide_parameters": True,
             "connect_args": CONNECTION,
         },
@@ -193,6 +195,5 @@ def for_flask(settings: Settings) -> dict[str, object]:
         "AUTO_OPERATION_ID": True,
         "VALIDATION_ERROR_STATUS_CODE": 422,
         "RATELIMIT_STORAGE_URI": settings.redis_url,
-        "RATELIMIT_STORAGE_OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
         "TRUSTED_HOSTS": settings.allowed_hosts or None,
     }

@@ -46,11 +46,11 @@ class Watch:
         return time.monotonic() >= self._end
 
     def guard(self, sock: socket.socket) -> None:
-        """From now on this is the socket to cut."""
+        """From now on this is the socket to cut. Raises OSError when it is time to cut already."""
         with self._changed:
             self._socket = sock
             if self._cut:
-                _shutdown(sock)
+                raise ConnectionAbortedError
 
     def allow(self, seconds: float) -> None:
         """Start a new step that may take this long."""
@@ -93,11 +93,16 @@ class Connection(http.client.HTTPConnection):
         if self._address.scheme == "https":
             plain = self.sock
             try:
-                self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self._address.host)
+                # Not in wrap_socket(), where nobody could cut it: the plain socket is empty, the new one not known yet.
+                self.sock = ssl.create_default_context().wrap_socket(
+                    plain, server_hostname=self._address.host, do_handshake_on_connect=False
+                )
+                self._watch.guard(self.sock)
+                self.sock.do_handshake()
             except BaseException:
                 plain.close()
+                self.sock.close()
                 raise
-            self._watch.guard(self.sock)
 
     def _dial(self) -> socket.socket:
         problem: OSError = OSError("no address")

@@ -55,7 +55,7 @@ def convert(
 ) -> Converted:
     """Write `target`; `source` may be changed, `work` is a folder for this conversion alone.
 
-    `report` gets the share that is done, 0 to 1.
+    `report` gets the share that is done, 0 to 1; it falls when the file has to be read anew.
 
     Raises `Stopped`, or `Fault`: `csv_broken_row`, `ndjson_broken_line`, `not_utf8`, `too_many_columns`,
     `rows_too_big`, `disk_full`.
@@ -117,36 +117,41 @@ class _Job:
                 if found is None:
                     break
                 columns = [(column.name, column.candidates, column.expression) for column in found]
-                return self._typed(_Plan(ndjson_source.relation(self.source, found), columns))
+                return self._typed(_Plan(ndjson_source.relation(self.source, found), columns), self._second_half)
             except _Misfit:
                 continue
             except duckdb.InvalidInputException:  # a key twice in one object
                 break
         try:
-            return self._copy(_Plan(ndjson_source.lines_relation(self.source), [("json", (), '"json"')]), [()])
+            return self._copy(
+                _Plan(ndjson_source.lines_relation(self.source), [("json", (), '"json"')]), [()], self.report
+            )
         except duckdb.InvalidInputException as problem:
             raise ndjson_source.unreadable(str(problem)) from problem
 
     def _csv(self, path: Path, dialect: Dialect) -> Converted:
         columns = [(name, types, identifier(name)) for name, types in zip(dialect.names, dialect.types, strict=True)]
-        return self._typed(_Plan(csv_source.relation(path, dialect), columns))
+        return self._typed(_Plan(csv_source.relation(path, dialect), columns), self.report)
 
-    def _typed(self, plan: _Plan) -> Converted:
+    def _typed(self, plan: _Plan, report: Report) -> Converted:
         """Types from the first rows; if a later value does not fit, from all rows."""
         everything = [candidates for _, candidates, _ in plan.columns]
         rows = max(VECTOR, min(SAMPLE_ROWS, SAMPLE_CELLS // len(everything)))
         likely = self._detect(plan, f"(FROM {plan.relation} LIMIT {rows})", everything)
         try:
-            return self._copy(plan, likely)
+            return self._copy(plan, likely, report)
         except _Misfit:
-            return self._copy(plan, self._detect(plan, plan.relation, likely))
+            sure = self._detect(plan, plan.relation, likely, self._first_half)
+            return self._copy(plan, sure, self._second_half)
 
-    def _detect(self, plan: _Plan, rows: str, candidates: Sequence[Sequence[Type]]) -> list[list[Type]]:
-        names = [name for name, _, _ in plan.columns]
-        answers = database.run(self.connection, f"FROM {rows} SELECT {detection(names, candidates)}", self.stop)[0]
+    def _detect(
+        self, plan: _Plan, rows: str, candidates: Sequence[Sequence[Type]], report: Report | None = None
+    ) -> list[list[Type]]:
+        query = f"FROM {rows} SELECT {detection([name for name, _, _ in plan.columns], candidates)}"
+        answers = database.run(self.connection, query, self.stop, report)[0]
         return surviving(answers, candidates)
 
-    def _copy(self, plan: _Plan, candidates: Sequence[Sequence[Type]]) -> Converted:
+    def _copy(self, plan: _Plan, candidates: Sequence[Sequence[Type]], report: Report) -> Converted:
         parts = []
         for (name, possible, expression), kind in zip(plan.columns, chosen(candidates), strict=True):
             parts.append(f"{cast(name, kind) if possible else expression} AS {identifier(name)}")
@@ -155,7 +160,7 @@ class _Job:
             f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {self.group_rows})"
         )
         try:
-            rows = database.run(self.connection, query, self.stop, self.report)[0][0]
+            rows = database.run(self.connection, query, self.stop, report)[0][0]
         except duckdb.ConversionException as problem:
             raise _Misfit from problem
         except duckdb.InvalidInputException as problem:
@@ -168,6 +173,9 @@ class _Job:
 
     def _first_half(self, share: float) -> None:
         self.report(share / 2)
+
+    def _second_half(self, share: float) -> None:
+        self.report(0.5 + share / 2)
 
 
 class _Misfit(Exception):

@@ -2,8 +2,9 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from portal.engine.csv_dialect import LONGEST_LINE, Dialect, reader
 from portal.engine.stop import Stop
@@ -61,17 +62,17 @@ def even_line_ends(source: Path, target: Path, dialect: Dialect, stop: Stop) -> 
     quote = dialect.quote.encode()
     inside = False
     with source.open("rb") as mixed, target.open("wb") as even:
-        for number, line in enumerate(mixed):
-            if number % 8192 == 0:
-                stop.check()
+        for line in mixed:
+            stop.check()
             inside ^= bool(quote) and line.count(quote) % 2 == 1
             even.write(line[:-2] + b"\n" if not inside and line.endswith(b"\r\n") else line)
 
 
-def _lines(file: Iterable[str], stop: Stop) -> Iterator[str]:
-    for number, line in enumerate(file, start=1):
-        if number % 8192 == 0:
-            stop.check()
+def _lines(file: TextIO, stop: Stop) -> Iterator[str]:
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        stop.check()  # at each: a line may take milliseconds
         if not line.isascii() and _NOT_UTF8.search(line):
             raise Fault("not_utf8", line=number)
         if len(line) > LONGEST_LINE:

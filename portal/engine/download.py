@@ -54,7 +54,7 @@ class Download:
 
 
 def download(url: str, path: Path, *, policy: guard.Policy, limits: Limits, stop: Stop, report: Report) -> Download:
-    """Write what the address answers to `path`; `report` gets the bytes so far and the total, if it is known.
+    """Write what the address answers to `path`; `report` gets the bytes so far (first 0) and the total, if known.
 
     Raises `Stopped`, or a `Fault` that says what was wrong with the address, the server or the connection.
     """
@@ -119,6 +119,7 @@ def _receive(
     total, received, digest = response.length, 0, hashlib.sha256()
     mark, since = 0, time.monotonic()
     watch.allow(limits.stall_seconds)
+    report(received, total)
     with path.open("wb") as file:
         while chunk := _read(response, limits, watch, stop):
             file.write(chunk)

@@ -12,7 +12,7 @@ from portal.errors import Fault
 MAGIC = b"\x1f\x8b"
 GZIP = 31  # window bits of zlib that mean: gzip header and checksum
 
-Report: TypeAlias = Callable[[float, int], object]
+Report: TypeAlias = Callable[[int, int, int], object]
 
 
 def is_gzip(path: Path) -> bool:
@@ -21,7 +21,7 @@ def is_gzip(path: Path) -> bool:
 
 
 def gunzip(source: Path, target: Path, *, limits: Limits, stop: Stop, report: Report) -> int:
-    """Unpack all members; returns the bytes written. `report` gets the share of the source read and the bytes so far.
+    """Unpack all members; returns the bytes written. `report` gets the bytes read, those there are, and those written.
 
     Raises `Fault`: `gzip_corrupt` (damaged, cut short, something else behind it), `too_large` or `bomb`.
     """
@@ -40,8 +40,9 @@ def gunzip(source: Path, target: Path, *, limits: Limits, stop: Stop, report: Re
             written += plain.write(piece)
             consumed = packed.tell() - len(data)
             _check(written, consumed, limits)
-            report(consumed / size, written)
+            report(consumed, size, written)
         while not member.eof:
+            stop.check()
             _, piece = _step(member, b"")
             if not piece:
                 raise Fault("gzip_corrupt")

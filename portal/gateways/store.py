@@ -1,24 +1,38 @@
 """Where files of datasets live."""
 
+import errno
 import os
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from portal.errors import Fault
 
+PIECE_BYTES = 1024 * 1024
+
+
+def _go_on() -> None: ...
+
 
 class Store(Protocol):
-    def put(self, source: Path, key: str) -> None:
-        """Take the file in under the key; it appears whole or not at all. Raises `Fault('storage_failed')`, passing."""
+    def put(self, source: Path, key: str, check: Callable[[], None] = _go_on) -> None:
+        """Take the file in under the key; it appears whole or not at all.
+
+        `check` is called between pieces: what it raises ends this. Raises `Fault('disk_full')` or
+        `Fault('storage_failed')`, both passing.
+        """
 
     def delete(self, key: str) -> None:
         """Remove the file, if there is one."""
 
     def opened(self, key: str) -> AbstractContextManager[Path]:
         """The file as a path on this machine, while inside. Raises `Fault('file_missing')`."""
+
+    def free_bytes(self) -> int:
+        """How much can still be put there; found out by writing a little. Raises as `put` does."""
 
 
 class FolderStore:
@@ -33,21 +47,17 @@ class FolderStore:
             raise ValueError("key leads out of the store")
         return path
 
-    def put(self, source: Path, key: str) -> None:
+    def put(self, source: Path, key: str, check: Callable[[], None] = _go_on) -> None:
         path = self._path(key)
         part = path.with_suffix(".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                source.rename(part)
-            except OSError:  # another file system
-                shutil.copyfile(source, part)
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
+            _move(source, part, check)
             part.rename(path)
         except OSError as error:
+            raise fault_of(error) from error
+        finally:
             part.unlink(missing_ok=True)
-            raise Fault("storage_failed", passing=True, reason=error.strerror) from error
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
@@ -58,3 +68,39 @@ class FolderStore:
         if not path.is_file():
             raise Fault("file_missing")
         yield path
+
+    def free_bytes(self) -> int:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder) as file:  # it has no name: a crash leaves nothing
+                file.write(b"x")
+            return shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise fault_of(error) from error
+
+
+def fault_of(error: OSError) -> Fault:
+    """What to say of a file that could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Fault("disk_full", passing=True)
+    return Fault("storage_failed", passing=True, reason=error.strerror or "")
+
+
+def _move(source: Path, target: Path, check: Callable[[], None]) -> None:
+    """Have the file at `target`, on the disk and not only in memory."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with source.open("rb") as file, target.open("wb") as copy:
+            _copy(file, copy, check)
+    with target.open("rb") as file:
+        check()
+        os.fsync(file.fileno())
+
+
+def _copy(file: BinaryIO, copy: BinaryIO, check: Callable[[], None]) -> None:
+    while piece := file.read(PIECE_BYTES):
+        check()
+        copy.write(piece)

@@ -191,7 +191,7 @@ def _redis() -> dict[str, Any] | None:
 
 
 def _workers(busy: dict[str | None, int]) -> list[dict[str, Any]]:
-    """Workers that are alive, with how many tasks each runs; one that has tasks and is not seen any more is named too."""
+    """Workers that are alive, with how many tasks each runs; one with tasks that is not seen any more is named too."""
     slots = {worker.name: worker.slots for worker in processes.alive("worker")}
     names = sorted({*slots, *(name for name in busy if name)})
     return [

@@ -125,6 +125,7 @@ def change(
     locale: str | None = None,
     phone_number: str | None = None,
     sms_code: str = "",
+    mail_when_done: bool | None = None,
 ) -> User:
     """All that is given, or nothing of it."""
     if username is not None:
@@ -133,6 +134,8 @@ def change(
         change_email(login, email, visitor=visitor)
     if locale is not None:
         accounts.set_locale(login.user_id, locale)
+    if mail_when_done is not None:
+        accounts.change_notice(login.user, mail_when_done)
     if phone_number is not None:
         change_phone(login, validation.normalise_phone(phone_number), sms_code, visitor=visitor)
     db.session.refresh(login.user)

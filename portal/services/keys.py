@@ -38,7 +38,8 @@ def find(user: User, key: str, sent: str) -> Task | None:
         return None
     if found.digest != sent:
         raise Invalid("idempotency_key_reused", field=_FIELD)
-    return found.Task
+    task: Task = found.Task
+    return task
 
 
 def keep(task: Task, key: str, sent: str) -> None:

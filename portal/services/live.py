@@ -7,8 +7,7 @@ A copy that is missing is read from PostgreSQL again; when Redis is away, everyt
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,13 +15,12 @@ from uuid import UUID
 
 from loguru import logger
 
-from portal.extensions import Client, RedisError, redis
+from portal.extensions import RedisError, redis
 from portal.models.tasks import WAITING
 from portal.services.copies import TaskCopy
 
 TASK_SECONDS = 5  # how long a copy can be out of date when Redis missed a write; beats renew it each second
 SESSION_SECONDS = 30
-AWAY_SECONDS = 2
 TOMBSTONE_SECONDS = 3600
 ENDED = "ended"
 # There while every ended log-in is known to be buried. The dispatcher renews it each second, after burying: when Redis
@@ -41,31 +39,17 @@ return 1
 """
 
 
-@contextmanager
-def _unless_away() -> Iterator[Client]:
-    """The client; for two seconds after a failure RedisError at once: a hung Redis must not hold up every poll."""
-    client = redis()
-    if time.monotonic() < client.away_until:
-        raise RedisError
-    try:
-        yield client
-    except RedisError:
-        client.away_until = time.monotonic() + AWAY_SECONDS
-        raise
-
-
 def publish_task(copy: TaskCopy) -> None:
     """Keep this copy of a task unless a newer one is there. Never raises."""
     try:
-        with _unless_away() as client:
-            client.eval(
-                _PUBLISH,
-                1,
-                f"task:{copy.uuid}",
-                copy.version,
-                copy.model_dump_json(),
-                TASK_SECONDS,
-            )
+        redis().eval(
+            _PUBLISH,
+            1,
+            f"task:{copy.uuid}",
+            copy.version,
+            copy.model_dump_json(),
+            TASK_SECONDS,
+        )
     except RedisError as error:
         logger.warning("redis: task copy not written: {}", type(error).__name__)
 
@@ -73,8 +57,7 @@ def publish_task(copy: TaskCopy) -> None:
 def remember_session(session_id: UUID, user: dict[str, Any]) -> None:
     """Keep who a live log-in is; a tombstone stays. Never raises."""
     try:
-        with _unless_away() as client:
-            client.set(f"session:{session_id}", json.dumps(user), nx=True, ex=SESSION_SECONDS)
+        redis().set(f"session:{session_id}", json.dumps(user), nx=True, ex=SESSION_SECONDS)
     except RedisError as error:
         logger.warning("redis: session not remembered: {}", type(error).__name__)
 
@@ -125,7 +108,7 @@ def _bury(pipe: Any, session_ids: Sequence[UUID]) -> None:
 
 @dataclass(frozen=True)
 class Look:
-    """What Redis knows: who the log-in is, how often it polled this minute, tasks, and places; None for what it does not."""
+    """What Redis knows: who the log-in is, how often it polled this minute, tasks, places; None for what it does not."""
 
     person: dict[str, Any] | None = None
     polls: int | None = None
@@ -137,7 +120,7 @@ def look(session_id: UUID, uuids: Sequence[UUID]) -> Look:
     """All that a poll of these tasks needs: one round trip."""
     polls = f"polls:{session_id}"
     try:
-        with _unless_away() as client, client.pipeline(transaction=False) as pipe:
+        with redis().pipeline(transaction=False) as pipe:
             pipe.get(HEARD)
             pipe.get(f"session:{session_id}")
             pipe.incr(polls)
@@ -163,7 +146,7 @@ def tell_places(expected: Mapping[UUID, float]) -> None:
     with redis().pipeline(transaction=True) as pipe:
         pipe.delete(PLACES)
         if expected:
-            places = {str(uuid): f"{n} {at:.0f}" for n, (uuid, at) in enumerate(expected.items(), 1)}
+            places: dict[Any, Any] = {str(uuid): f"{n} {at:.0f}" for n, (uuid, at) in enumerate(expected.items(), 1)}
             pipe.hset(PLACES, mapping=places)
             pipe.expire(PLACES, PLACES_SECONDS)
         pipe.execute()
@@ -175,14 +158,13 @@ def with_places(copies: Sequence[TaskCopy]) -> list[TaskCopy]:
     if not waiting:
         return list(copies)
     try:
-        with _unless_away() as client:
-            told = dict(zip(waiting, client.hmget(PLACES, waiting), strict=True))
+        told = dict(zip(waiting, redis().hmget(PLACES, waiting), strict=True))
     except RedisError:
         return list(copies)
     return [placed(copy, told.get(str(copy.uuid))) for copy in copies]
 
 
-def placed(copy: TaskCopy, told: str | None) -> TaskCopy:
+def placed(copy: TaskCopy, told: Any) -> TaskCopy:
     """The copy with its place, if it waits and was told one."""
     if not told or copy.status not in WAITING:
         return copy
@@ -191,5 +173,5 @@ def placed(copy: TaskCopy, told: str | None) -> TaskCopy:
 
 
 def remembers_rings() -> bool:
-    """Whether Redis is the one that was rung last: one that began empty has lost all that was rung. Raises RedisError."""
+    """Whether Redis is the one that was rung last: one that began empty has lost all rings. Raises RedisError."""
     return redis().set(RUNG, "1", nx=True) is None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import uniform
+from typing import Any
 
 from flask import render_template
 from flask_babel import force_locale
@@ -14,8 +15,10 @@ from portal.errors import Fault
 from portal.extensions import db, gateways, settings
 from portal.gateways.delivery import Delivery
 from portal.gateways.mail import Mail
-from portal.models import Message, User
+from portal.models import Message, Task, User
 from portal.services import links
+from portal.services.messages import TASK_ENDED
+from portal.wording import KINDS, sentence
 
 AGAIN_MINUTES = (1, 5, 25)  # after a fault that can pass
 LOST_SECONDS = 120
@@ -40,7 +43,7 @@ def claim() -> Parcel | None:
     user = db.session.get(User, message.user_id, populate_existing=True) if message.user_id else None
     mail = None
     message.state, message.attempt, message.send_after = "suppressed", message.attempt + 1, datetime.now(UTC)
-    if user and user.is_active:
+    if user and user.is_active and (message.purpose != TASK_ENDED or _may_read_of(message, user)):
         try:
             mail, message.state = _written(message, user), "sending"
         except TemplateError as error:
@@ -53,15 +56,30 @@ def claim() -> Parcel | None:
     return Parcel(message.id, message.attempt, mail)
 
 
+def _may_read_of(message: Message, user: User) -> bool:
+    """Whether the task is there and the address surely its owner's: it may have been changed since."""
+    return user.email_verified_at is not None and db.session.get(Task, message.task_id) is not None
+
+
 def _written(message: Message, user: User) -> Mail:
     purpose = message.purpose
     link = links.address(user, purpose) if purpose in links.PATHS else ""
-    about = {"link": link, "username": user.username, "public_url": settings().public_url}
+    about: dict[str, Any] = {"link": link, "username": user.username, "public_url": settings().public_url}
     with force_locale(user.locale):
+        if message.task_id is not None:
+            about |= _about_task(db.session.get_one(Task, message.task_id, populate_existing=True))
         subject, text, html = (
             render_template(f"mail/{purpose}.{form}", **about) for form in ("subject.txt", "txt", "html")
         )
-    return Mail(message.mail_to or user.email, purpose, " ".join(subject.split()), html, text, link)
+    return Mail(message.mail_to or user.email, purpose, " ".join(subject.split()), html, text, about["link"])
+
+
+def _about_task(task: Task) -> dict[str, Any]:
+    """Its name, or the last part of its address: what follows a `?` may be secret."""
+    path = str(task.params.get("url") or "").partition("?")[0].partition("#")[0]
+    name = task.params.get("name") or path.rstrip("/").rpartition("/")[2] or str(KINDS[task.kind])
+    link = f"{settings().public_url.rstrip('/')}/tasks/{task.uuid}"
+    return {"link": link, "task": name, "status": task.status, "reason": sentence(task.error) if task.error else ""}
 
 
 def deliver(parcel: Parcel) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Date, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import limits
-from portal.errors import TooMany, Unavailable
+from portal.errors import Conflict, TooMany, Unavailable
 from portal.extensions import db, settings
 from portal.gateways.delivery import Delivery
 from portal.limits import Window
@@ -21,6 +21,7 @@ from portal.models import Message, StoppedPrefix, User
 from portal.services import events
 from portal.services.events import Visitor
 
+TASK_ENDED = "task_ended"
 _COUNTS = Message.state != "failed"
 
 
@@ -39,58 +40,65 @@ def take(
     purpose: str,
     recipient: str,
     *,
-    visitor: Visitor,
+    visitor: Visitor | None,
     user_id: int | None = None,
+    task_id: int | None = None,
     state: str = "sending",
     mail_to: str = "",
 ) -> int:
     """Take a share of every limit for one message, and write it down; answers its id. Commit before sending.
 
     Raises `TooMany("sms_too_many" | "mail_too_many")` with the wait, or `Unavailable` when the budget or the numbers
-    that begin so are stopped. Nothing is taken then.
+    that begin so are stopped; `Conflict` when there was a message about the task before. Nothing is taken then.
+    Without a visitor, for what no request caused, no network is counted.
     """
     # A mail nobody asked for must not keep back one that somebody does.
     who = recipient_key(recipient if channel == "sms" else f"{purpose}|{recipient}")
-    place = network(visitor.address)
+    place = network(visitor.address) if visitor else ""
     prefix = _prefix(recipient) if channel == "sms" else ""
     if prefix and _is_stopped(prefix):
         raise Unavailable("sms_prefix_stopped", retry_after=limits.HOUR)
-    for limit in _limits(channel, who, place):
+    for limit in _limits(channel, purpose, who, place):
         db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(limit.lock, 42))))
         _check(limit)
-    return int(
-        db.session.execute(
-            insert(Message)
-            .values(
-                channel=channel,
-                purpose=purpose,
-                recipient=who,
-                prefix=prefix,
-                network=place,
-                user_id=user_id,
-                state=state,
-                created_at=func.clock_timestamp(),
-                mail_to=mail_to,
-                send_after=func.now() if state == "waiting" else None,
-            )
-            .returning(Message.id)
-        ).scalar_one()
+    taken: int | None = db.session.scalar(
+        insert(Message)
+        .values(
+            channel=channel,
+            purpose=purpose,
+            recipient=who,
+            prefix=prefix,
+            network=place,
+            user_id=user_id,
+            task_id=task_id,
+            state=state,
+            created_at=func.clock_timestamp(),
+            mail_to=mail_to,
+            send_after=func.now() if state == "waiting" else None,
+        )
+        .on_conflict_do_nothing(constraint="uq_messages_task_id")
+        .returning(Message.id)
     )
+    if taken is None:
+        raise Conflict
+    return taken
 
 
-def _limits(channel: str, who: str, place: str) -> list[_Limit]:
+def _limits(channel: str, purpose: str, who: str, place: str) -> list[_Limit]:
     of = Message.channel == channel
     per_recipient = limits.SMS_PER_NUMBER if channel == "sms" else limits.MAIL_PER_ADDRESS
     per_network = (Window(settings().sms_per_address_day, limits.DAY),)
     minute, day = _budget(channel)
+    if purpose == TASK_ENDED:
+        per_recipient = limits.TASK_MAIL_PER_ADDRESS
+        minute, day = (math.ceil(count * limits.TASK_MAIL_SHARE) for count in (minute, day))
     overall = (Window(minute, limits.MINUTE), Window(day, limits.DAY))
     too_many = f"{channel}_too_many"
+    to = _Limit(f"{channel}:to:{who}", (of, Message.recipient == who), per_recipient, too_many)
+    by = _Limit(f"{channel}:from:{place}", (of, Message.network == place), per_network, too_many)
+    over_all = _Limit(f"{channel}:all", (of,), overall, f"{channel}_budget_spent")
     # In this order everywhere: no two takers wait for each other.
-    return [
-        _Limit(f"{channel}:to:{who}", (of, Message.recipient == who), per_recipient, too_many),
-        _Limit(f"{channel}:from:{place}", (of, Message.network == place), per_network, too_many),
-        _Limit(f"{channel}:all", (of,), overall, f"{channel}_budget_spent"),
-    ]
+    return [to, by, over_all] if place else [to, over_all]
 
 
 def _budget(channel: str) -> tuple[int, int]:
@@ -176,6 +184,15 @@ def tell(user: User, purpose: str, *, visitor: Visitor, recipient: str | None = 
         take("mail", purpose, to, visitor=visitor, user_id=user.id, state="waiting", mail_to=recipient or "")
     except (TooMany, Unavailable):
         return
+
+
+def tell_of_task(user: User, task_id: int) -> bool:
+    """A mail about a task that has ended, once; whether there will be one: beyond the limits it is left out."""
+    try:
+        take("mail", TASK_ENDED, user.email, visitor=None, user_id=user.id, task_id=task_id, state="waiting")
+    except (TooMany, Unavailable, Conflict):
+        return False
+    return True
 
 
 def spending(days: int = 30) -> Sequence[Any]:

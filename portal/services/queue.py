@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,9 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from portal import limits
 from portal.extensions import db, settings
 from portal.models import Task
-from portal.models.tasks import WAITING
-from portal.services import processes, turns
+from portal.models.tasks import LIVE, WAITING
+from portal.services import after_commit, leftovers, processes, turns
+from portal.services.copies import copy_of
 from portal.services.tasks import publish
 
 _ONE_ADMITS = 4201  # advisory lock: of any number of dispatchers, one admits at a time
@@ -86,7 +88,14 @@ def take_back(worker: str) -> int:
 def _bring_back(where: ColumnElement[bool]) -> int:
     lost = select(Task).where(Task.status == "processing", where).order_by(Task.id).limit(100)
     tasks = db.session.scalars(lost.with_for_update(skip_locked=True)).all()
-    return sum(len(_move(Task.id == task.id, lease_until=None, message=None, **_after_a_death(task))) for task in tasks)
+    return sum(_mourn(task) for task in tasks)
+
+
+def _mourn(task: Task) -> int:
+    moved = _move(Task.id == task.id, lease_until=None, message=None, **_after_a_death(task))
+    for ended in (copy_of(each) for each in moved if each.status not in LIVE):
+        after_commit.do(partial(leftovers.drop, ended))  # no other attempt comes to do it
+    return len(moved)
 
 
 def _after_a_death(task: Task) -> dict[str, Any]:

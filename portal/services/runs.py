@@ -70,7 +70,7 @@ def _ended(run: TaskCopy, *also: ColumnElement[bool], status: str, **values: Any
 
 
 def beat(run: TaskCopy, progress: int, message: dict[str, Any] | None) -> Task | None:
-    """Keep the task for another lease and say how far it is; progress never falls, not even when another attempt begins."""
+    """Keep the task for another lease and say how far it is; progress never falls, nor with another attempt."""
     return _held(
         run,
         lease_until=_lease(),

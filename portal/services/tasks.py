@@ -1,4 +1,4 @@
-"""Tasks, as their owner sees them: submit, find, list, cancel, run again. For polls: `polls`; for workers: `runs`, `queue`."""
+"""Tasks, as their owner sees them: submit, find, list, cancel, run again. Polls are in `polls`, workers in `runs`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _AS_ACCEPTED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which tasks to list: a status, `live` or `ended`; a kind; submitted since and until; a part of name or address."""
+    """Which tasks to list: a status, `live` or `ended`; a kind; submitted since, until; a part of name or address."""
 
     status: str | None = None
     kind: str | None = None
@@ -149,7 +149,7 @@ def retried_as(uuid: UUID) -> UUID | None:
 
 
 def retry(user: User, uuid: UUID) -> TaskCopy:
-    """Run an ended task again, as a new one; asked again, the same new one. `Conflict` unless it failed or was ended."""
+    """Run an ended task again, as a new one; asked again, the same one. `Conflict` unless it failed or was ended."""
     quotas.one_at_a_time(user)
     before = get_for(user, uuid)
     again = db.session.scalar(select(Task).where(Task.retry_of == uuid))

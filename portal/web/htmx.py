@@ -1,5 +1,6 @@
 """The only place that knows htmx's headers (htmx 4; docs/htmx.md)."""
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,7 +45,13 @@ def swap(
 
 
 def part(fragment: str, **context: Any) -> Response:
-    """A fragment alone."""
-    response = make_response(render_template(fragment, **context))
+    """A fragment alone, with no blanks around it: a morph would leave them in the page, each time."""
+    response = make_response(render_template(fragment, **context).strip())
     response.headers["Vary"] = VARY
+    return response
+
+
+def tell(response: Response, event: str, **detail: Any) -> Response:
+    """Let the page know of an event: a `CustomEvent` of this name, once the answer is in the page."""
+    response.headers["HX-Trigger"] = json.dumps({event: detail})
     return response

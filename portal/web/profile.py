@@ -1,12 +1,12 @@
 """One's own account: read it, change it."""
 
-from flask import Blueprint, flash, redirect, render_template, session, url_for
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from portal.errors import PortalError
+from portal.errors import Invalid, PortalError
 from portal.extensions import db
-from portal.services import credentials
+from portal.services import accounts, credentials
 from portal.web import codes, guards
 from portal.web.forms.accounts import CodeForm, PhoneForm
 from portal.web.forms.credentials import NewPasswordForm
@@ -155,6 +155,18 @@ def change_password() -> ResponseReturnValue:
         except PortalError as error:
             status = form.explain(error)
     return render_template("profile/password.html", form=form), status
+
+
+@bp.post("/notices")
+@guards.member_required
+def notices() -> ResponseReturnValue:
+    """Whether a mail is sent when a task has ended."""
+    wanted = request.form.get("wanted")
+    if wanted not in ("yes", "no"):
+        raise Invalid("invalid", field="wanted")
+    accounts.change_notice(guards.user(), wanted == "yes")
+    db.session.commit()
+    return _done(_("You get a mail when a task ends.") if wanted == "yes" else _("You get no more mails about tasks."))
 
 
 def _done(message: str) -> ResponseReturnValue:

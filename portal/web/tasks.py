@@ -1,40 +1,51 @@
-"""Tasks: submit, list, watch, cancel."""
+"""Tasks: submit, list, watch, cancel, run again."""
 
-import secrets
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.errors import Conflict, PortalError
+from portal import limits
+from portal.errors import BadRequest, Conflict, Invalid, PortalError, TooMany, Unavailable
 from portal.extensions import db, settings
-from portal.services import tasks
-from portal.services.copies import copy_of
-from portal.web import cursor, guards, htmx
-from portal.web.forms.tasks import FetchForm
+from portal.services import polls, quotas, tasks
+from portal.services.copies import TaskCopy, poll_after
+from portal.web import cursor, guards, htmx, task_words
+from portal.web.forms.tasks import FetchForm, FilterForm, fresh_nonce, key_of
+from portal.wording import sentence
 
 bp = Blueprint("tasks", __name__, url_prefix="/tasks")
+bp.add_app_template_filter(task_words.name_of, "task_name")
+bp.add_app_template_filter(task_words.ordinal)
+bp.add_app_template_filter(task_words.wait_until)
+bp.add_app_template_filter(poll_after)
 
 
 @bp.get("/")
 @guards.member_required
 def index() -> ResponseReturnValue:
-    """A form for a new task, and one's tasks, newest first."""
-    return _index(FetchForm(formdata=None, nonce=secrets.token_hex(16)))
+    """A form for a new task, and one's tasks, newest first; to htmx only how many there may be and are."""
+    if htmx.is_htmx():
+        return htmx.part("tasks/_quota.html", quota=quotas.use_of(guards.user()))
+    return _index(FetchForm(formdata=None, nonce=fresh_nonce()))
 
 
-def _index(form: FetchForm, status: int = 200) -> ResponseReturnValue:
-    found = tasks.list_for(guards.user(), cursor=cursor.wanted())
-    copies = [copy_of(task) for task in found.items]
-    sample = settings().sample_url
+def _index(form: FetchForm, status: int = 200, headers: dict[str, str] | None = None) -> ResponseReturnValue:
+    chosen = FilterForm(request.args)
+    found = tasks.list_for(guards.user(), chosen.wanted(), cursor=cursor.wanted())
     page = render_template(
         "tasks/index.html",
         form=form,
-        tasks=copies,
+        chosen=chosen,
+        kept=chosen.kept(),
+        tasks=found.items,
         next_cursor=found.next_cursor,
-        sample=sample,
+        quota=quotas.use_of(guards.user()),
+        sample=settings().sample_url,
     )
-    return page, status
+    return page, status, headers or {}
 
 
 @bp.post("/")
@@ -42,23 +53,26 @@ def _index(form: FetchForm, status: int = 200) -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     """Go to the new task, or show the form again with what is wrong."""
     form = FetchForm()
-    status = 422
-    if form.validate_on_submit():
-        try:
-            nonce = f"form:{form.nonce.data}"[:64] if form.nonce.data else None
-            task = tasks.submit(guards.user(), "fetch", form.params(), nonce=nonce)
-            db.session.commit()
-            return redirect(url_for(".show", uuid=task.uuid), 303)
-        except PortalError as error:
-            status = form.explain(error)
-    return _index(form, status)
+    if not form.validate_on_submit():
+        return _index(form, 422)
+    try:
+        task = tasks.submit(guards.user(), "fetch", form.params(), key=key_of(form.nonce.data))
+    except PortalError as error:
+        db.session.rollback()
+        again = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+        return _index(form, form.explain(error), again)
+    db.session.commit()
+    return redirect(url_for(".show", uuid=task.uuid), 303)
 
 
 @bp.post("/health-check")
 @guards.member_required
 def check_health() -> ResponseReturnValue:
     """A task that asks each part of the portal how it is."""
-    task = tasks.submit(guards.user(), "health_check", {})
+    try:
+        task = tasks.submit(guards.user(), "health_check", {}, key=key_of(request.form.get("nonce")))
+    except PortalError as error:
+        return _refused(error, url_for(".index"))
     db.session.commit()
     return redirect(url_for(".show", uuid=task.uuid), 303)
 
@@ -66,19 +80,49 @@ def check_health() -> ResponseReturnValue:
 @bp.get("/<uuid:uuid>")
 @guards.member_required
 def show(uuid: UUID) -> ResponseReturnValue:
-    """One task, live."""
-    return render_template("tasks/show.html", task=copy_of(tasks.get_for(guards.user(), uuid)))
+    """One task, live, and what happened to it."""
+    task, steps = tasks.copy_for(guards.user(), uuid), tasks.timeline(guards.user(), uuid)
+    return render_template("tasks/show.html", task=task, steps=steps, retried_as=tasks.retried_as(uuid))
+
+
+@bp.get("/<uuid:uuid>/timeline")
+@guards.member_required
+def timeline(uuid: UUID) -> ResponseReturnValue:
+    """What happened to a task."""
+    steps = tasks.timeline(guards.user(), uuid)
+    if not htmx.is_htmx():
+        return redirect(url_for(".show", uuid=uuid))
+    return htmx.part("tasks/_timeline.html", steps=steps)
 
 
 @bp.get("/<uuid:uuid>/progress")
 @guards.member_polls
 def progress(uuid: UUID) -> ResponseReturnValue:
-    """The live part of a task, as its page shows it, or as a row of the list (`?as=row`)."""
-    copy = tasks.poll(g.session_id, uuid, kind="browser")
+    """The live part of a task's page. `seen`: the state that the page shows already."""
+    copy = polls.poll(g.session_id, uuid, kind="browser")
     db.session.commit()  # the log-in's last use, where it was looked up
     if not htmx.is_htmx():
         return redirect(url_for(".show", uuid=uuid))
-    return htmx.part(_fragment(), task=copy)
+    answer = htmx.part("tasks/_task.html", task=copy, seen=request.args.get("seen", ""))
+    return _telling(answer, [copy])
+
+
+@bp.get("/progress")
+@guards.member_polls
+def progress_many() -> ResponseReturnValue:
+    """The rows of the list that may have changed, in one answer. `seen` is for the numbers above the list."""
+    copies = polls.poll_many(g.session_id, _named(request.args), kind="browser")
+    db.session.commit()  # as above
+    if not htmx.is_htmx():
+        return redirect(url_for(".index"))
+    answer = htmx.part("tasks/progress.html", tasks=copies, seen=request.args.get("seen", ""))
+    return _telling(answer, copies)
+
+
+def _telling(answer: Response, copies: Sequence[TaskCopy]) -> Response:
+    """A page asks about tasks that it shows as live: those that are not have just ended."""
+    ended = task_words.notices(copies)
+    return htmx.tell(answer, "tasks-ended", tasks=ended) if ended else answer
 
 
 @bp.post("/<uuid:uuid>/cancel")
@@ -88,11 +132,51 @@ def cancel(uuid: UUID) -> ResponseReturnValue:
     try:
         task = tasks.cancel(guards.user(), uuid)
     except Conflict:
-        task = tasks.get_for(guards.user(), uuid)
+        task = tasks.copy_for(guards.user(), uuid)
     db.session.commit()
-    return htmx.swap(_fragment(), otherwise=".show", values={"uuid": uuid}, task=copy_of(task))
+    fragment = "tasks/_row.html" if request.args.get("as") == "row" else "tasks/_task.html"
+    return htmx.swap(fragment, otherwise=".show", values={"uuid": uuid}, task=task, seen="")
 
 
-def _fragment() -> str:
-    """What the asking page shows: the task in full, or (`?as=row`) a row of the list."""
-    return "tasks/_row.html" if request.args.get("as") == "row" else "tasks/_task.html"
+@bp.post("/<uuid:uuid>/retry")
+@guards.member_required
+def retry(uuid: UUID) -> ResponseReturnValue:
+    """Run an ended task again, and go to the new one."""
+    try:
+        task = tasks.retry(guards.user(), uuid)
+    except (Conflict, Invalid, TooMany, Unavailable) as error:
+        return _refused(error, url_for(".show", uuid=uuid))
+    db.session.commit()
+    return redirect(url_for(".show", uuid=task.uuid), 303)
+
+
+@bp.post("/bulk")
+@guards.member_required
+def bulk() -> ResponseReturnValue:
+    """Cancel the chosen tasks, or run them again, as far as they can be."""
+    chosen, back = _named(request.form), guards.safe_next(request.form.get("next")) or url_for(".index")
+    action = {"cancel": tasks.cancel_many, "retry": tasks.retry_many}.get(request.form.get("action", ""))
+    if action is None:
+        raise BadRequest
+    try:
+        done = action(guards.user(), chosen)
+    except PortalError as error:
+        return _refused(error, back)
+    db.session.commit()
+    flash(task_words.of_many(request.form["action"], done, len(chosen)), "success" if done else "error")
+    return redirect(back, 303)
+
+
+def _named(sent: Any) -> list[UUID]:
+    """The tasks that a request names with `task=`, each once."""
+    found = dict.fromkeys(sent.getlist("task", type=UUID))
+    if len(found) > limits.BULK_MAX:
+        raise BadRequest
+    return list(found)
+
+
+def _refused(error: PortalError, target: str) -> ResponseReturnValue:
+    """Nothing was done; say why, on a page where one can go on."""
+    db.session.rollback()
+    flash(sentence({"code": error.code, "params": error.params}), "error")
+    return redirect(target, 303)

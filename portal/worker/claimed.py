@@ -1,5 +1,6 @@
 """A claimed task: taken from the table, kept alive by a beat in a thread of its own, ended by one fenced write."""
 
+import os
 import shutil
 import threading
 import time
@@ -7,19 +8,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from flask import Flask, current_app
 from loguru import logger
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from portal import limits
+from portal import limits, postgres
+from portal.engine.meter import Meter
 from portal.engine.stop import Stop
 from portal.errors import Fault, Stopped
 from portal.extensions import db, settings
-from portal.services import runs
+from portal.gateways.store import fault_of
+from portal.models import Task
+from portal.services import leftovers, runs
 from portal.services.copies import TaskCopy
+
+AWAY = ".away"  # the folder of an attempt that is being removed
+LAST_RESORT_SECONDS = 2.5  # for work that was told to stop; with a beat before and two writes after it, less than 5
 
 
 class Run:
@@ -27,16 +34,11 @@ class Run:
 
     def __init__(self, app: Flask, copy: TaskCopy, folder: Path) -> None:
         self.copy, self.folder = copy, folder
-        self.stop = Stop()
+        self.stop, self.meter = Stop(), Meter()
         self._app = app
         self._give_up = settings().task_lease_seconds * limits.TASK_GIVE_UP_SHARE
-        self._progress: tuple[int, dict[str, Any] | None] = (0, None)
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"beat-{copy.uuid}", daemon=True)
-
-    def report(self, progress: int, code: str, params: dict[str, Any]) -> None:
-        """How far the work is (0 to 99) and what it is doing; the next beat writes it."""
-        self._progress = (progress, {"code": code, "params": params})
+        self._thread = threading.Thread(target=self._watch, name=f"beat-{copy.uuid}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -46,12 +48,23 @@ class Run:
         self._ended.set()
         self._thread.join()
 
-    def _beat(self) -> None:
+    def _watch(self) -> None:
+        if self._beat():
+            return
+        self.stop.set()
+        if not self._ended.wait(LAST_RESORT_SECONDS):
+            with logger.contextualize(task=str(self.copy.uuid), attempt=self.copy.attempt):
+                self._end_by_force()
+
+    def _beat(self) -> bool:
+        """True once the work has ended; False when it must stop: cancelled, taken over, too long without the table."""
         good = time.monotonic()
         while not self._ended.wait(limits.TASK_BEAT_SECONDS):
+            seen = self.meter.read()
+            message = {"code": seen.code, "params": seen.params} if seen.code else None
             try:
                 with self._app.app_context():
-                    task = runs.beat(self.copy, *self._progress)
+                    task = runs.beat(self.copy, seen.percent, message)
                     go_on = task is not None and task.cancel_requested_at is None
                     db.session.commit()
             except SQLAlchemyError as error:
@@ -60,8 +73,25 @@ class Run:
             else:
                 good = time.monotonic()
             if not go_on:
-                self.stop.set()
-                return
+                return False
+        return True
+
+    def _end_by_force(self) -> NoReturn:
+        """The last resort, for work that hangs in a call nobody can break off: the process ends, and the work with it.
+
+        Nothing can be written after `cancelled`: what the work may still do in the moment that is left is fenced in
+        the table, has no folder to write into, and checks `stop` before a file appears in the store. A prefork child
+        runs one task, so no other is harmed; the pool starts a new child, and Celery acknowledges the message (no
+        rejection when a child is lost). Were it rung again, nobody could claim it.
+        """
+        logger.error("the work does not stop: ending the process")
+        try:
+            with self._app.app_context():
+                _put_away(self)
+                runs.cancelled(self.copy)
+                db.session.commit()
+        finally:  # whatever failed: when the lease has run out, the reaper ends the task
+            os._exit(1)
 
 
 @contextmanager
@@ -72,38 +102,59 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
     if copy is None:
         yield None
         return
-    home = settings().work_folder / task_uuid
-    for earlier in range(1, copy.attempt):
-        shutil.rmtree(home / str(earlier), ignore_errors=True)
-    _sweep(home.parent)
-    folder = home / str(copy.attempt)
-    run = Run(current_app._get_current_object(), copy, folder)  # type: ignore[attr-defined]
+    work = settings().work_folder
+    run = Run(current_app._get_current_object(), copy, work / task_uuid / str(copy.attempt))  # type: ignore[attr-defined]
     run.start()
     with logger.contextualize(task=task_uuid, attempt=copy.attempt):
         try:
-            folder.mkdir(parents=True)
+            _sweep(work)
+            run.folder.mkdir(parents=True)
             yield run
         except Stopped:
+            # Before the last word: nothing was published, and nothing of it may be there once the task has ended.
+            _put_away(run)
             run.settle()
             _record(partial(runs.cancelled, copy))
         except Exception as error:  # noqa: BLE001  # whatever it was, the task must be told
+            _remove(run.folder)
             run.settle()
             said, passing = _explained(error)
-            _record(lambda: runs.cancelled(copy) or runs.fail(copy, said, passing=passing))
+            # Only if the task was still ours is it sure that a commit whose answer was lost has not been done.
+            if _record(lambda: runs.cancelled(copy) or runs.fail(copy, said, passing=passing)):
+                leftovers.drop(copy)
         finally:
             run.settle()
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # another attempt has begun in it
-                home.rmdir()
+            _remove(run.folder)
+
+
+def _put_away(run: Run) -> None:
+    """Remove all that this attempt and those before it made; for an attempt that has published nothing."""
+    _remove(run.folder)
+    leftovers.drop(run.copy)
+
+
+def _remove(folder: Path) -> None:
+    """The folder of an attempt, and that of its task if no other is in it.
+
+    Under another name first: the work, if it goes on, must not be able to put anything into it while it is emptied.
+    """
+    away = folder.with_suffix(AWAY)
+    with suppress(OSError):
+        folder.rename(away)
+    shutil.rmtree(away, ignore_errors=True)
+    with suppress(OSError):  # another attempt has begun in it
+        folder.parent.rmdir()
 
 
 def _sweep(work: Path) -> None:
-    """Remove what attempts that died left on this machine: no attempt lives as long as its folder has."""
+    """Remove what attempts that died left on this machine: those that no worker holds any more."""
+    found = {}
     for folder in work.glob("*/*"):
-        with suppress(OSError):
-            if time.time() - folder.stat().st_mtime > 2 * limits.TASK_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.parent.rmdir()
+        with suppress(ValueError):  # not one of ours
+            found[UUID(folder.parent.name), int(folder.stem)] = folder
+    for attempt in found.keys() - leftovers.running({uuid for uuid, _ in found}):
+        _remove(found[attempt])
+    db.session.rollback()
 
 
 def _explained(error: Exception) -> tuple[dict[str, Any], bool]:
@@ -112,14 +163,16 @@ def _explained(error: Exception) -> tuple[dict[str, Any], bool]:
         logger.info("task failed: {}", error.code)
         return {"code": error.code, "params": dict(error.params)}, error.passing
     logger.opt(exception=error).error("task failed")
-    if isinstance(error, OperationalError | InterfaceError):
-        return {"code": "database_unavailable", "params": {}}, True
+    if code := postgres.outage(error):
+        return {"code": code, "params": {}}, True
     if isinstance(error, OSError):
-        return {"code": "storage_failed", "params": {"reason": error.strerror or ""}}, True
+        fault = fault_of(error)
+        return {"code": fault.code, "params": dict(fault.params)}, fault.passing
     return {"code": "internal", "params": {}}, False
 
 
-def _record(write: Callable[[], object]) -> None:
+def _record(write: Callable[[], Task | None]) -> Task | None:
     db.session.rollback()
-    write()
+    written = write()
     db.session.commit()
+    return written

@@ -11,8 +11,8 @@ from portal.engine import download
 from portal.engine import fetch as fetching
 from portal.errors import Stopped
 from portal.extensions import RedisError, db, gateways, redis, settings
-from portal.services import datasets, runs
-from portal.services.tasks import fetch_policy
+from portal.services import datasets, leftovers, runs
+from portal.services.params import fetch_policy
 from portal.worker.claimed import Run, claimed
 
 
@@ -38,18 +38,17 @@ def _fetch(run: Run) -> None:
         ),
         memory_mb=config.fetch_memory_mb,
         stop=run.stop,
-        report=run.report,
+        meter=run.meter,
     )
     run.stop.check()
-    gateways().store.put(fetched.path, datasets.store_key(run.copy, run.copy.attempt))
+    gateways().store.put(fetched.path, datasets.store_key(run.copy, run.copy.attempt), run.stop.check)
+    run.stop.check()
     run.settle()
     published = datasets.publish(run.copy, fetched)
     db.session.commit()  # if it fails it may have been done all the same: then the file is needed
-    # What earlier attempts put there is nobody's now, and ours neither if the task was cancelled or taken over.
-    for attempt in range(1, run.copy.attempt + (published is None)):
-        gateways().store.delete(datasets.store_key(run.copy, attempt))
     if published is None:
         raise Stopped
+    leftovers.drop(run.copy, own=False)
 
 
 @shared_task(name=jobs.HEALTH_CHECK, bind=True)  # type: ignore[untyped-decorator]
@@ -81,7 +80,7 @@ def _ask_database() -> None:
 def _ask_store(run: Run) -> None:
     probe = run.folder / "probe"
     probe.write_bytes(b"probe")
-    key = f"probes/{run.copy.uuid}"
+    key = leftovers.probe_key(run.copy, run.copy.attempt)
     gateways().store.put(probe, key)
     gateways().store.delete(key)
 

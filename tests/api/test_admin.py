@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from redis import Redis
 from sqlalchemy import func, update
 
-from portal.extensions import Client, db
+from portal import redis_pool
+from portal.extensions import db
 from portal.models import LoginSession, StoppedPrefix, User
 from portal.services import processes
 from tests.cast import Person, bearer, person, solved, tokens
@@ -150,7 +152,7 @@ def test_the_system_is_described(app: APIFlask, client: FlaskClient, boss: dict[
 def test_without_redis_it_says_what_it_knows(
     app: APIFlask, client: FlaskClient, boss: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead = Client.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=0.2)
+    dead = Redis(connection_pool=redis_pool.pool("redis://127.0.0.1:1/0", size=2))
     monkeypatch.setitem(app.extensions, "redis", dead)
     told = client.get("/api/v1/admin/system", headers=boss).get_json()
     assert (told["redis"], told["workers"], told["captcha"]) == (None, [], None)

@@ -99,7 +99,25 @@ def test_the_description_names_errors_and_operations(client: FlaskClient) -> Non
             if status[0] in "45":
                 assert list(response["content"]) == ["application/problem+json"]
     assert {"400", "401", "413", "422"} <= paths["/api/v1/tasks"]["post"]["responses"].keys()
-    assert {"401", "404", "409"} <= paths["/api/v1/tasks/{uuid}/cancel"]["post"]["responses"].keys()
+    for verb in ("cancel", "retry"):
+        assert {"202", "401", "404", "409", "429", "503"} <= paths[f"/api/v1/tasks/{{uuid}}/{verb}"]["post"][
+            "responses"
+        ].keys()
+
+
+def test_the_description_tells_what_headers_say_of_tasks(client: FlaskClient) -> None:
+    paths = client.get("/openapi.json").get_json()["paths"]
+    quota = {f"X-Quota-Tasks-{name}" for name in ("Running", "Running-Limit", "Waiting", "Waiting-Limit")}
+    submit, task = paths["/api/v1/tasks"]["post"], paths["/api/v1/tasks/{uuid}"]
+    assert submit["responses"]["202"]["headers"].keys() == quota | {"Location"}
+    assert paths["/api/v1/tasks/{uuid}/retry"]["post"]["responses"]["202"]["headers"].keys() == quota | {"Location"}
+    assert paths["/api/v1/tasks/{uuid}/cancel"]["post"]["responses"]["202"]["headers"].keys() == quota
+    assert paths["/api/v1/tasks"]["get"]["responses"]["200"]["headers"].keys() == quota
+    assert [task["get"]["responses"][status]["headers"].keys() for status in ("200", "304")] == [{"ETag"}] * 2
+    assert all("Retry-After" in submit["responses"][status]["headers"] for status in ("429", "503"))
+    assert "Idempotency-Key" in [parameter["name"] for parameter in submit["parameters"]]
+    asked = {parameter["name"] for parameter in paths["/api/v1/tasks"]["get"]["parameters"]}
+    assert asked == {"status", "kind", "since", "until", "text", "cursor", "limit"}
 
 
 def test_a_dataset_is_described_as_it_is_answered(client: FlaskClient) -> None:

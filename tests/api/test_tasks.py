@@ -1,11 +1,18 @@
-"""Tasks through the JSON door."""
+"""Tasks through the JSON door: submit, watch, cancel."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from portal import limits
+from portal.extensions import db
+from portal.models import Task, User
+from portal.services import live, processes, queue, tasks
 from tests.cast import bearer, person, tokens
 
 URL = "http://data.example.com/cities.csv"
@@ -33,6 +40,8 @@ def test_a_submitted_task_waits_and_says_where_it_is(client: FlaskClient, alice:
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"/api/v1/tasks/{task['uuid']}"
     assert (task["status"], task["progress"], task["attempt"]) == ("pending", 0, 0)
+    assert (task["place"], task["expected_start"], task["retry_of"], task["poll_after"]) == (None, None, None, 1)
+    assert task["starts_at"] == task["created_at"]
     assert task["params"] == {"url": URL, "name": "My cities"}
     shown = client.get(answer.headers["Location"], headers=alice)
     assert shown.get_json() == task
@@ -67,28 +76,6 @@ def test_bad_params_are_refused_by_field(
     assert client.get("/api/v1/tasks", headers=alice).get_json()["items"] == []
 
 
-def test_the_same_key_is_the_same_task(client: FlaskClient, alice: dict[str, str], bob: dict[str, str]) -> None:
-    key = {"Idempotency-Key": "abc"}
-    one, two = submit(client, {**alice, **key}), submit(client, {**alice, **key})
-    assert one.get_json()["uuid"] == two.get_json()["uuid"]
-    assert submit(client, {**bob, **key}).get_json()["uuid"] != one.get_json()["uuid"]
-    assert len(client.get("/api/v1/tasks", headers=alice).get_json()["items"]) == 1
-
-
-def test_lists_are_paged_newest_first_and_ones_own(
-    client: FlaskClient, alice: dict[str, str], bob: dict[str, str]
-) -> None:
-    made = [submit(client, alice).get_json()["uuid"] for _ in range(5)]
-    submit(client, bob)
-    seen, cursor = [], ""
-    for size in (2, 2, 1):
-        page = client.get(f"/api/v1/tasks?limit=2{cursor}", headers=alice).get_json()
-        assert len(page["items"]) == size
-        seen += [task["uuid"] for task in page["items"]]
-        cursor = f"&cursor={page['next_cursor']}"
-    assert seen == made[::-1] and page["next_cursor"] is None
-
-
 def test_a_waiting_task_is_cancelled_at_once_and_only_once(client: FlaskClient, alice: dict[str, str]) -> None:
     where = submit(client, alice).headers["Location"]
     answer = client.post(f"{where}/cancel", headers=alice)
@@ -98,7 +85,58 @@ def test_a_waiting_task_is_cancelled_at_once_and_only_once(client: FlaskClient, 
     assert (again.status_code, again.get_json()["code"]) == (409, "task_ended")
 
 
-@pytest.mark.parametrize(("method", "suffix"), [("get", ""), ("post", "/cancel")])
+def test_what_changes_without_a_new_version_is_a_new_answer(
+    app: APIFlask, client: FlaskClient, alice: dict[str, str]
+) -> None:
+    task = submit(client, alice).get_json()
+    where, seen = f"/api/v1/tasks/{task['uuid']}", set()
+    for headers, places in (
+        ({}, {}),
+        ({"Accept-Language": "zh"}, {}),
+        ({}, {UUID(task["uuid"]): 0}),
+        ({}, {UUID(int=1): 0, UUID(task["uuid"]): 1_900_000_000}),
+    ):
+        with app.app_context():
+            live.tell_places(places)
+        asked = client.get(where, headers={**alice, **headers})
+        again = client.get(where, headers={**alice, **headers, "If-None-Match": asked.headers["ETag"]})
+        assert (asked.status_code, again.status_code) == (200, 304)
+        seen.add(asked.headers["ETag"])
+        told = asked.get_json()
+    assert (told["place"], told["expected_start"]) == (2, "2030-03-17T17:46:40Z")
+    # Pending, it says nothing in words: the two languages have one answer, of which the ETag need not tell.
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(("age", "seconds"), [(0, 1), (29, 1), (31, 2), (121, 5), (601, 10), (86400, 10)])
+def test_the_older_a_task_the_less_often_it_need_be_asked_for(
+    app: APIFlask, client: FlaskClient, alice: dict[str, str], age: int, seconds: int
+) -> None:
+    now = datetime.now(UTC)
+    with app.app_context():
+        owner = db.session.scalars(select(User)).one()
+        task = Task(owner_id=owner.id, kind="health_check", created_at=now - timedelta(seconds=age), start_before=now)
+        db.session.add(task)
+        db.session.commit()
+        where = f"/api/v1/tasks/{task.uuid}"
+    assert client.get(where, headers=alice).get_json()["poll_after"] == seconds
+    client.post(f"{where}/cancel", headers=alice)
+    assert client.get(where, headers=alice).get_json()["poll_after"] == 0
+
+
+def test_a_storm_of_polls_is_told_when_to_come_back(
+    client: FlaskClient, alice: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = submit(client, alice).headers["Location"]
+    monkeypatch.setattr(limits, "POLLS_PER_MINUTE", 3)
+    answers = [client.get(where, headers=alice) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[3].headers["Retry-After"] == "5" and answers[3].get_json()["code"] == "polls_too_many"
+
+
+@pytest.mark.parametrize(
+    ("method", "suffix"), [("get", ""), ("get", "/events"), ("post", "/cancel"), ("post", "/retry")]
+)
 def test_someone_elses_task_is_as_if_absent(
     client: FlaskClient, alice: dict[str, str], bob: dict[str, str], method: str, suffix: str
 ) -> None:
@@ -121,17 +159,13 @@ def test_without_a_token_the_body_is_not_even_looked_at(client: FlaskClient) -> 
 
 
 def test_countdown_sets_the_start_back(client: FlaskClient, alice: dict[str, str], app: APIFlask) -> None:
-    from portal.extensions import db
-    from portal.services import queue
-
-    client.post("/api/v1/tasks", json={"kind": "health_check", "countdown": 3600}, headers=alice)
+    asked = {"kind": "health_check", "countdown": 3600}
+    later = client.post("/api/v1/tasks", json=asked, headers=alice).get_json()
+    moments = [datetime.fromisoformat(later[name]) for name in ("created_at", "starts_at")]
+    assert moments[1] - moments[0] == timedelta(hours=1)
     with app.app_context():
+        processes.seen("w1", "worker", 2)
         assert queue.admit() == []
+        now = tasks.submit(db.session.scalars(select(User)).one(), "health_check", {})
+        assert [admitted.uuid for admitted in queue.admit()] == [now.uuid]
         db.session.rollback()
-
-
-def test_the_same_key_for_something_else_is_refused(client: FlaskClient, alice: dict[str, str]) -> None:
-    key = {"Idempotency-Key": "abc"}
-    submit(client, {**alice, **key})
-    answer = submit(client, {**alice, **key}, name="other")
-    assert (answer.status_code, answer.get_json()["code"]) == (422, "idempotency_key_reused")

@@ -16,7 +16,7 @@ def test_a_broken_row_is_named_and_the_fetch_can_be_repeated(visits: Visits, dat
     visit.check_page()
     first = visit.page.url
     data.add("/broken.csv", b"a,b,c\n1,2,3\n4,5,6\n")
-    visit.button("Fetch again")
+    visit.button("Run again")
     expect(visit.page).not_to_have_url(first)
     visit.has_status("completed")
     expect(visit.page.locator("h1")).to_have_text("Broken")

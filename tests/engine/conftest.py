@@ -10,6 +10,7 @@ import pytest
 from portal.engine.download import Limits
 from portal.engine.fetch import Fetched, to_parquet
 from portal.engine.guard import Policy
+from portal.engine.meter import Meter
 from portal.engine.stop import Stop
 from tests.engine.servers import Site
 
@@ -39,10 +40,11 @@ def stop() -> Stop:
 
 @pytest.fixture
 def fetch(tmp_path: Path, policy: Policy, limits: Limits, stop: Stop) -> Fetch:
-    """`fetch(url, format=…, report=…, and any limit)`."""
+    """`fetch(url, format=…, meter=…, and any limit)`."""
 
-    def run(url: str, *, format: str | None = None, report: Any = lambda *_: None, **changed: Any) -> Fetched:
-        changed_limits = replace(limits, **changed)
-        return to_parquet(url, tmp_path, format=format, policy=policy, limits=changed_limits, stop=stop, report=report)
+    def run(url: str, *, format: str | None = None, meter: Meter | None = None, **changed: Any) -> Fetched:
+        own = replace(limits, **changed)
+        meter = meter or Meter()
+        return to_parquet(url, tmp_path, format=format, policy=policy, limits=own, stop=stop, meter=meter)
 
     return run

@@ -11,6 +11,7 @@ import pytest
 
 from portal.engine.columns import Column
 from portal.engine.fetch import Fetched
+from portal.engine.meter import Meter, Reading
 from portal.engine.preview import first_rows
 from portal.engine.stop import Stop
 from portal.errors import Fault, Stopped
@@ -45,17 +46,35 @@ def test_a_dataset_without_rows(site: Site, fetch: Fetch) -> None:
     assert first_rows(done.path, 5) == []
 
 
-def test_progress_rises_and_says_what_is_done(site: Site, fetch: Fetch) -> None:
-    reports: list[tuple[int, str, dict[str, Any]]] = []
-    body = gz(CSV * 100)
-    fetch(site.file("/x", body), report=lambda *report: reports.append(report))
-    percents = [percent for percent, _, _ in reports]
-    assert percents == sorted(percents) and percents[0] == 0 and percents[-1] <= 99
-    codes = list(dict.fromkeys(code for _, code, _ in reports))
-    assert codes == ["connecting", "downloading", "unpacking", "converting", "storing"]
-    downloading = [params for _, code, params in reports if code == "downloading"]
-    assert downloading[-1]["bytes"] == downloading[-1]["total"] == len(body)
-    assert downloading[-1]["rate"] > 0
+class Noted(Meter):
+    """A meter that notes what it says after each move."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+        super().__init__()
+
+    def step(self, code: str, span: tuple[int, int]) -> None:
+        super().step(code, span)
+        self.readings.append(self.read())
+
+    def moved(self, done: float, total: float | None = None, **params: Any) -> None:
+        super().moved(done, total, **params)
+        self.readings.append(self.read())
+
+
+@pytest.mark.parametrize("plain", [CSV, NDJSON])
+def test_progress_rises_and_says_what_is_done(site: Site, fetch: Fetch, plain: bytes) -> None:
+    body, meter = gz(plain * 100), Noted()
+    fetch(site.file("/x", body), meter=meter)
+    percents = [reading.percent for reading in meter.readings]
+    assert percents == sorted(percents) and percents[0] == 0 and percents[-1] == 99
+    codes = list(dict.fromkeys(reading.code for reading in meter.readings))
+    assert codes == ["", "connecting", "stalled", "downloading", "unpacking", "converting", "storing"]
+    downloading = [reading.params for reading in meter.readings if reading.code == "downloading"]
+    assert downloading[-1].pop("rate") > 0
+    assert downloading[-1] == {"bytes": len(body), "total": len(body), "left": 1}
+    unpacking = [reading.params for reading in meter.readings if reading.code == "unpacking"]
+    assert unpacking[-1] == {"bytes": len(plain) * 100, "left": 1}
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ def unpack(tmp_path: Path, packed: bytes, limits: Limits = LIMITS, stop: Stop | 
     source, target = tmp_path / "packed", tmp_path / "plain"
     source.write_bytes(packed)
     assert is_gzip(source)
-    shares: list[float] = []
-    size = gunzip(source, target, limits=limits, stop=stop or Stop(), report=lambda share, _: shares.append(share))
-    assert shares == sorted(shares)
+    reports: list[tuple[int, int, int]] = []
+    size = gunzip(source, target, limits=limits, stop=stop or Stop(), report=lambda *report: reports.append(report))
+    assert reports == sorted(reports) and {report[1] for report in reports} <= {len(packed)}
     assert size == target.stat().st_size
     return target.read_bytes()
 

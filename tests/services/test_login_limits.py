@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from apiflask import APIFlask
+from redis import Redis
 
+from portal import redis_pool
 from portal.errors import BadRequest, Fault, PortalError, TooMany
-from portal.extensions import db, gateways, redis
+from portal.extensions import db, gateways
 from portal.models import Event
 from portal.services import accounts, captcha, passwords
 from portal.services.events import Visitor
@@ -88,9 +90,8 @@ def test_the_limit_holds_without_redis(
     app: APIFlask, alice: Person, compared: list[str], solved_captchas: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with app.app_context():
-        monkeypatch.setattr(redis().connection_pool, "connection_kwargs", {"host": "127.0.0.1", "port": 1})
-        redis().connection_pool.disconnect()
-        monkeypatch.setattr(redis().connection_pool, "_available_connections", [])
+        dead = Redis(connection_pool=redis_pool.pool("redis://127.0.0.1:1/0", size=20))
+        monkeypatch.setitem(app.extensions, "redis", dead)
     outcomes = _storm(app, 100, 20)
     assert outcomes == {"credentials_wrong": 10, "login_too_many": 90}
 

@@ -114,13 +114,13 @@ def test_the_lists_poll_asks_once_for_all_its_rows(
 def test_a_storm_of_polls_is_told_to_slow_down(
     app: APIFlask, running: str, monkeypatch: pytest.MonkeyPatch, *, away: bool
 ) -> None:
-    monkeypatch.setattr(polls.limits, "POLLS_PER_MINUTE", 5)
+    monkeypatch.setattr("portal.limits.POLLS_PER_MINUTE", 5)
     monkeypatch.setattr(polls, "_WINDOW", (Window(5, 60),))
     client, stormy = app.test_client(), bearer(tokens(app, "alice")["access_token"])
     calm = bearer(tokens(app, "alice")["access_token"])
     if away:
         monkeypatch.setitem(app.extensions, "redis", None)  # put back afterwards
-        init_redis(app, "redis://127.0.0.1:1/0", local=True)
+        init_redis(app, "redis://127.0.0.1:1/0")
     path = f"/api/v1/tasks/{running}"
     assert [client.get(path, headers=stormy).status_code for _ in range(5)] == [200] * 5
     refused = client.get(path, headers=stormy)
@@ -153,7 +153,7 @@ def test_a_log_out_while_redis_was_away_holds_when_it_is_back(
     assert client.get(path, headers=headers).status_code == 200
     with monkeypatch.context() as outage:
         outage.setitem(app.extensions, "redis", None)
-        init_redis(app, "redis://127.0.0.1:1/0", local=True)
+        init_redis(app, "redis://127.0.0.1:1/0")
         assert client.post("/api/v1/auth/logout", headers=headers).status_code == 200
     with app.app_context():
         assert [key for key in app.extensions["redis"].keys("session:*") if "user_id" in _body(app, key)]
@@ -185,7 +185,7 @@ def test_an_expired_log_in_in_the_middle_of_a_poll_sends_the_browser_to_log_in(a
 def test_without_redis_polls_go_to_postgresql(app: APIFlask, running: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client, headers = app.test_client(), bearer(tokens(app, "alice")["access_token"])
     monkeypatch.setitem(app.extensions, "redis", None)  # put back afterwards
-    init_redis(app, "redis://127.0.0.1:1/0", local=True)
+    init_redis(app, "redis://127.0.0.1:1/0")
     answer = client.get(f"/api/v1/tasks/{running}", headers=headers)
     assert answer.get_json()["progress"] == 40
     client.post("/api/v1/auth/logout", headers=headers)

@@ -10,7 +10,7 @@ from portal.engine.columns import Column
 from portal.engine.fetch import Fetched
 from portal.extensions import db, gateways
 from portal.models import Dataset, Task, User
-from portal.services import datasets, runs, tasks
+from portal.services import datasets, queue, runs, tasks
 from tests.cast import person
 
 URL = "http://example.com/a.csv"
@@ -39,7 +39,7 @@ def fetched(app: APIFlask, owner: User, tmp_path: Path) -> tuple[Dataset, Path]:
 
 def test_what_is_past_its_retention_goes(app: APIFlask, owner: User, tmp_path: Path) -> None:
     with app.app_context():
-        dataset, file = fetched(app, owner, tmp_path)
+        _, file = fetched(app, owner, tmp_path)
         assert datasets.expire_old() == 0 and file.exists()
         db.session.execute(text("UPDATE datasets SET keep_until = now() - interval '1 second'"))
         db.session.commit()
@@ -51,6 +51,25 @@ def test_what_is_past_its_retention_goes(app: APIFlask, owner: User, tmp_path: P
         assert (task.status, task.error) == ("expired", {"code": "result_expired", "params": {}})
         assert tasks.timeline(owner, task.uuid)[-1].kind == "expired"
         assert tasks.retry(owner, task.uuid).params == {"url": URL}
+
+
+def test_what_a_dead_worker_put_into_the_store_goes_with_its_task(app: APIFlask, owner: User, tmp_path: Path) -> None:
+    with app.app_context():
+        uuid = tasks.submit(owner, "fetch", {"url": URL}).uuid
+        run = runs.claim(uuid, "w1")
+        assert run is not None
+        file = tmp_path / "data.parquet"
+        file.write_bytes(b"whole")
+        gateways().store.put(file, datasets.store_key(run, 1))
+        tasks.cancel(owner, uuid)
+        db.session.commit()
+        stored = app.extensions["settings"].store_folder / datasets.store_key(run, 1)
+        queue.take_back("w1")
+        db.session.rollback()
+        assert stored.exists()
+        queue.take_back("w1")
+        db.session.commit()
+        assert tasks.get_for(owner, uuid).status == "cancelled" and not stored.exists()
 
 
 def test_cut_off_after_the_file_the_next_round_ends_it(app: APIFlask, owner: User, tmp_path: Path) -> None:

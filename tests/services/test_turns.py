@@ -22,8 +22,8 @@ def people(app: APIFlask) -> list[User]:
     return users
 
 
-def submit(user: User, count: int = 1, **options: int) -> list[UUID]:
-    uuids = [tasks.submit(user, "health_check", {}, **options).uuid for _ in range(count)]
+def submit(user: User, count: int = 1, countdown: int = 0) -> list[UUID]:
+    uuids = [tasks.submit(user, "health_check", {}, countdown=countdown).uuid for _ in range(count)]
     db.session.commit()
     return uuids
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from redis import Redis
 from sqlalchemy import func, select, update
 
+from portal import redis_pool
 from portal.errors import Conflict, Forbidden, NotFound, PortalError
 from portal.extensions import db
 from portal.models import Event, LoginSession, Message, StoppedPrefix, User
@@ -290,6 +292,4 @@ def test_the_system_page_knows_captchas_and_lives_without_redis(
 
 
 def _dead(app: APIFlask) -> Any:
-    from portal.extensions import Client
-
-    return Client.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=0.2)
+    return Redis(connection_pool=redis_pool.pool("redis://127.0.0.1:1/0", size=2))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from portal.api.schemas import Answer, Body
 from portal.models import Event
@@ -113,13 +113,17 @@ class PasswordBody(Body):
 
 
 class ProfileBody(Body):
-    """What to change. `phone_number` needs the `sms_code` sent to it for `change_phone`."""
+    """What to change. `phone_number` needs the `sms_code` sent to it for `change_phone`.
+
+    With `mail_when_done` a mail tells of each task that has ended, once the e-mail address is verified.
+    """
 
     username: Short | None = None
     email: Short | None = None
     locale: Literal["zh", "en"] | None = None
     phone_number: Phone | None = None
     sms_code: Code | None = None
+    mail_when_done: StrictBool | None = None
 
 
 class RefreshBody(Body):
@@ -134,6 +138,7 @@ class UserAnswer(Answer):
     role: str
     locale: str
     email_verified_at: datetime | None
+    mail_when_done: bool
     created_at: datetime
 
 

@@ -31,11 +31,13 @@
   addEventListener("pagehide", () => { leaving = true; });
   addEventListener("pageshow", () => { leaving = false; });
 
-  const polls = (element) => element?.getAttribute?.("hx-trigger")?.includes("every");
+  const asks = (element, when) => element?.getAttribute?.("hx-trigger")?.includes(when);
 
   document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
     // A poll outlives a limit and a fault of the server: what is shown stays, the next tick asks again.
-    if (ctx.response.status === 429 && polls(ctx.sourceElement)) ctx.hx.reswap = "none";
+    if (ctx.response.status === 429 && asks(ctx.sourceElement, "every")) ctx.hx.reswap = "none";
+    // What a page fetches by itself, beside its polls, is never replaced by an error.
+    if (asks(ctx.sourceElement, "load")) ctx.hx.reswap = "none";
     if (ctx.response.status >= 500) toast(toasts?.dataset.serverError, { key: "server", level: "error", seconds: 0 });
   });
 
@@ -82,6 +84,7 @@
   function enhance() {
     document.querySelectorAll("button[data-countdown]").forEach(countDown);
     document.querySelectorAll("time[data-format]").forEach(localise);
+    for (const input of document.querySelectorAll("input[data-zone]")) input.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
   }
   document.addEventListener("htmx:after:swap", enhance);
   enhance();

@@ -1,0 +1,42 @@
+"""What attempts leave behind when they end without a result: folders on a machine, files in the store."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from loguru import logger
+from sqlalchemy import select
+
+from portal.errors import Fault
+from portal.extensions import db, gateways
+from portal.models import Task
+from portal.services import datasets
+from portal.services.copies import TaskCopy
+
+
+def probe_key(run: TaskCopy, attempt: int) -> str:
+    """Where a health check tries out the store."""
+    return f"probes/{run.uuid}-{attempt}"
+
+
+_KEYS = {"fetch": datasets.store_key, "health_check": probe_key}
+
+
+def drop(run: TaskCopy, *, own: bool = True) -> None:
+    """Delete from the store what the attempts before this one put there, and with `own` this one.
+
+    An attempt that was followed by another has published nothing; of one's own the caller must know. Never raises:
+    a store that is away must not keep a task from ending.
+    """
+    for attempt in range(1, run.attempt + own):
+        try:
+            gateways().store.delete(_KEYS[run.kind](run, attempt))
+        except (OSError, Fault) as error:
+            logger.warning("leftovers: {} not deleted: {}", attempt, type(error).__name__)
+
+
+def running(uuids: Collection[UUID]) -> set[tuple[UUID, int]]:
+    """Those of these tasks that a worker holds, each with the number of its attempt."""
+    rows = db.session.execute(
+        select(Task.uuid, Task.attempt).where(Task.uuid.in_(uuids), Task.status == "processing")
+    ).all()
+    return {(row.uuid, row.attempt) for row in rows}

@@ -25,10 +25,10 @@ def filesize(size: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as 0.4 s, 12 s, 3:05 or 1:02:03; an en dash for None."""
+    """Seconds as 0.4 s (whole ones: 4 s), 12 s, 3:05 or 1:02:03; an en dash for None."""
     if seconds is None:
         return "–"
-    if seconds < 10:
+    if seconds < 10 and not isinstance(seconds, int):
         return f"{format_decimal(seconds, format='0.0', locale=get_locale() or 'en')} s"
     whole = round(seconds)
     if whole < 60:

@@ -45,7 +45,11 @@ def test_sentences_are_filled_in_both_languages(app: APIFlask, code: str) -> Non
 @pytest.mark.parametrize(
     ("code", "params", "text"),
     [
-        ("downloading", {"bytes": 1536, "total": 3072, "rate": 1024}, "Fetching: 1.5 KiB of 3 KiB, 1 KiB a second"),
+        (
+            "downloading",
+            {"bytes": 1536, "total": 3072, "rate": 1024, "left": 90},
+            "Fetching: 1.5 KiB of 3 KiB, 1 KiB a second, done in 1:30",
+        ),
         ("downloading", {"bytes": 1536, "total": None, "rate": 1024}, "Fetching: 1.5 KiB so far, 1 KiB a second"),
         (
             "csv_broken_row",

@@ -127,7 +127,14 @@ MOMENT = postgresql.TIMESTAMP(timezone=True)
 NOW = sa.text("now()")
 
 
+# Lists are read as one range of an index: both columns must rise.
+LISTS = (("tasks", "owner_id", "id"), ("datasets", "owner_id", "id"), ("events", "user_id", "position"))
+
+
 def upgrade() -> None:
+    for table, owner, key in LISTS:
+        op.drop_index(f"ix_{table}_{owner}_{key}", table)
+        op.create_index(f"ix_{table}_{owner}_{key}", table, [owner, key])
     op.drop_constraint("uq_tasks_owner_id_nonce", "tasks")
     op.drop_column("tasks", "nonce")
     op.add_column("tasks", sa.Column("losses", sa.SmallInteger(), server_default="0", nullable=False))
@@ -205,6 +212,9 @@ def downgrade() -> None:
     op.drop_index("ix_tasks_active", "tasks")
     op.drop_index("ix_tasks_turn", "tasks")
     op.create_index("ix_tasks_pending", "tasks", ["next_run_at", "id"], postgresql_where=sa.text("status = 'pending'"))
+    for table, owner, key in LISTS:
+        op.drop_index(f"ix_{table}_{owner}_{key}", table)
+        op.create_index(f"ix_{table}_{owner}_{key}", table, [owner, sa.text(f"{key} DESC")])
     op.drop_column("tasks", "retry_of")
     op.drop_column("tasks", "losses")
     op.add_column("tasks", sa.Column("nonce", sa.String(64)))

@@ -35,6 +35,6 @@ class Dataset(Model):
     keep_until: Mapped[datetime] = mapped_column(Moment)
 
     __table_args__ = (
-        Index("ix_datasets_owner_id_id", owner_id, id.desc()),
+        Index("ix_datasets_owner_id_id", owner_id, id),
         Index("ix_datasets_keep_until", keep_until),
     )

@@ -30,7 +30,7 @@ class Event(Model):
     hash: Mapped[str] = mapped_column(String(64))
 
     __table_args__ = (
-        Index("ix_events_user_id_position", user_id, position.desc()),
+        Index("ix_events_user_id_position", user_id, position),
         Index("ix_events_kind_position", kind, position.desc()),
     )
 

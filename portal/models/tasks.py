@@ -75,7 +75,7 @@ class Task(Model):
             "(status IN ('pending', 'queued', 'processing')) = (finished_at IS NULL)",
             name="finished",
         ),
-        Index("ix_tasks_owner_id_id", owner_id, id.desc()),
+        Index("ix_tasks_owner_id_id", owner_id, id),
         Index(
             "ix_tasks_turn",
             owner_id,

@@ -66,12 +66,7 @@ def get_for(user: User, uuid: UUID) -> Dataset:
 
 def list_for(user: User, *, cursor: int | None = None, limit: int = limits.PAGE_SIZE) -> Page[Dataset]:
     """The user's datasets, newest first."""
-    return page(
-        select(Dataset).where(Dataset.owner_id == user.id),
-        Dataset,
-        cursor=cursor,
-        limit=limit,
-    )
+    return page(select(Dataset), Dataset, of=(Dataset.owner_id, user.id), cursor=cursor, limit=limit)
 
 
 def rows(dataset: Dataset, *, offset: int = 0, limit: int = limits.PREVIEW_ROWS) -> list[list[Any]]:

@@ -84,7 +84,8 @@ def _noted(
 
 def list_for(user: User, *, cursor: int | None = None, limit: int) -> Page[Event]:
     """What happened to the user's account, newest first."""
-    return page(select(Event).where(Event.user_id == user.id), Event, key=Event.position, cursor=cursor, limit=limit)
+    mine = Event.user_id, user.id
+    return page(select(Event), Event, key=Event.position, of=mine, cursor=cursor, limit=limit)
 
 
 def list_all(

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select
+from sqlalchemy import Select, tuple_
 
 from portal import limits
 from portal.extensions import db
 
 Row = TypeVar("Row")
+_HIGHEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,22 @@ def page(
     model: Any,
     *,
     key: Any = None,
+    of: tuple[Any, int] | None = None,
     cursor: int | None,
     limit: int = limits.PAGE_SIZE,
 ) -> Page[Row]:
-    """The rows of `query` with a key (the id, if none is named) below the cursor."""
+    """The rows of `query` with a key (the id, if none is named) below the cursor; `of` a column's value alone, if named.
+
+    There must be an index on that column and the key, both rising: as one range of it, near the end too. Asked for the
+    value and a small key apart, PostgreSQL at times walks the key's own index through everybody's rows.
+    """
     key = model.id if key is None else key
-    if cursor is not None:
-        query = query.where(key < cursor)
-    rows: list[Any] = list(db.session.scalars(query.order_by(key.desc()).limit(limit + 1)))
+    below = _HIGHEST if cursor is None else cursor
+    if of is None:
+        query = query.where(key < below).order_by(key.desc())
+    else:
+        column, value = of
+        place = tuple_(column, key)
+        query = query.where(place < (value, below), place >= (value, 0)).order_by(column.desc(), key.desc())
+    rows: list[Any] = list(db.session.scalars(query.limit(limit + 1)))
     return Page(rows[:limit], getattr(rows[limit - 1], key.key) if len(rows) > limit else None)

@@ -90,7 +90,11 @@ def cancelled(run: TaskCopy) -> Task | None:
 
 
 def fail(run: TaskCopy, error: dict[str, Any], *, passing: bool) -> Task | None:
-    """End as failed, or wait for another attempt when the fault can pass and tries are left."""
+    """End as failed, or wait for another attempt when the fault can pass and tries are left.
+
+    None, too, when the task was asked to stop: then it is `cancelled`.
+    """
+    unasked = Task.cancel_requested_at.is_(None)
     retries = run.attempt - 1 - run.losses
     if passing and retries < limits.TASK_RETRIES:
         seconds = settings().task_retry_seconds * 2**retries * random.uniform(0.8, 1.2)  # jitter, not a secret
@@ -98,10 +102,11 @@ def fail(run: TaskCopy, error: dict[str, Any], *, passing: bool) -> Task | None:
         message = {"code": "retrying", "params": {"error": error}}
         return _held(
             run,
+            unasked,
             status="pending",
             lease_until=None,
             next_run_at=later,
             start_before=func.greatest(Task.start_before, later + timedelta(hours=1)),
             message=message,
         )
-    return _ended(run, status="failed", error=error)
+    return _ended(run, unasked, status="failed", error=error)

@@ -132,8 +132,8 @@ def list_for(
     user: User, wanted: Wanted = EVERYTHING, *, cursor: int | None = None, limit: int = limits.PAGE_SIZE
 ) -> Page[TaskCopy]:
     """The user's tasks that are wanted, newest first."""
-    query = select(Task).where(Task.owner_id == user.id, *wanted.conditions())
-    found = page(query, Task, cursor=cursor, limit=limit)
+    query = select(Task).where(*wanted.conditions())
+    found = page(query, Task, of=(Task.owner_id, user.id), cursor=cursor, limit=limit)
     return Page(live.with_places([copy_of(task) for task in found.items]), found.next_cursor)
 
 

@@ -120,7 +120,7 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
             run.settle()
             said, passing = _explained(error)
             # Only if the task was still ours is it sure that a commit whose answer was lost has not been done.
-            if _record(lambda: runs.cancelled(copy) or runs.fail(copy, said, passing=passing)):
+            if _record(lambda: runs.fail(copy, said, passing=passing) or runs.cancelled(copy)):
                 leftovers.drop(copy)
         finally:
             run.settle()

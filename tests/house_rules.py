@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po
 
 FILE_LINES, TEST_LINES = 300, 400
 COMMITTING = ("portal/web/", "portal/api/", "portal/worker/", "portal/cli")
-NOT_OURS = {".git", ".venv", ".boot", ".browser", "instance", "vendor", "__pycache__", "node_modules"}
+NOT_OURS = {".git", ".venv", ".boot", ".browser", "instance", "vendor", ".hypothesis", "__pycache__", "node_modules"}
 TEXT = {
     ".py",
     ".html",

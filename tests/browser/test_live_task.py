@@ -97,4 +97,4 @@ def test_a_lost_connection_is_said_once_and_overcome(visits: Visits, data: DataS
     visit.context.set_offline(False)
     slow.finish()
     visit.has_status("completed")
-    expect(visit.page.locator(".toast")).to_have_count(0)
+    expect(visit.page.locator(".toast").filter(has_text="No connection")).to_have_count(0)

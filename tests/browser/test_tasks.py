@@ -138,7 +138,6 @@ def test_many_at_once_and_the_filter_without_scripts(visits: Visits, data: DataS
     visit.fill(q="two")
     visit.button("Show")
     expect(page.locator(".task-row")).to_have_count(1)
-    visit.check_page()
 
 
 def test_the_filter_narrows_and_is_cleared(visit: Visit, data: DataServer) -> None:

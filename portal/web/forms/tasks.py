@@ -68,7 +68,7 @@ class FilterForm(Form):
         choices=[
             SelectChoice("", _("Any")),
             SelectChoice("live", _("Waiting or running")),
-            SelectChoice("ended", _("Ended")),
+            SelectChoice("ended", _("Has ended")),
             SelectChoice("pending", _("Pending")),
             SelectChoice("queued", _("Queued")),
             SelectChoice("processing", _("Processing")),

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready, worker_shutdown
+from celery.signals import (
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from portal.app import create_app
 from portal.extensions import db
@@ -28,13 +35,20 @@ presences: dict[str, Presence] = {}
 def take_back(sender: Any, **_: object) -> None:
     """Before it has tasks of its own: what a dead worker of this name left runs again at once."""
     presences[sender.hostname] = Presence(flask_app, sender.hostname)
-    presences[sender.hostname].take_back()
+    presences[sender.hostname].begin()
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def say_alive(sender: Any, **_: object) -> None:
     """From now on dispatchers count on this worker's slots."""
     presences[sender.hostname].start(sender.pool.num_processes)
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def say_leaving(**_: object) -> None:
+    """It ends what it has begun, and gets nothing new."""
+    for presence in presences.values():
+        presence.leave()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]

@@ -57,6 +57,7 @@ DOORBELL_SECONDS = 5
 IDEMPOTENCY_SECONDS = DAY
 POLLS_PER_MINUTE = 300  # of one log-in: a page asks once a second
 BULK_MAX = 100
+STEPS_MAX = 200  # of a timeline
 PLACES_MAX = 1000  # places in the queue are told to so many that wait
 
 PAGE_SIZE = 20

@@ -145,11 +145,11 @@ SENTENCES = {
     "idempotency_key_reused": _("This key was used for something else before. Use a new one."),
     "task_not_retryable": _("Only a task that failed, expired or was cancelled can be run again."),
     "tasks_too_many": _("You have %(limit)s tasks waiting, which is the most. Wait until some have run."),
+    "tasks_too_many_today": _("You have submitted %(limit)s tasks in a day, which is the most. Wait %(wait)s."),
     "queue_full": _("Too many tasks are waiting. Try again in a while."),
     "polls_too_many": _("This is asked too often. Ask again in a few seconds."),
     "result_expired": _("The data was kept as long as promised and is gone. Run it again to have it anew."),
     "task_ended": _("This task has ended; there is nothing to cancel."),
-    "try_again": _("The task was changing at that very moment. Try again."),
     "worker_lost": _(
         "The worker stopped three times while it ran this task. Run it again; if it stays, the file may be too heavy."
     ),
@@ -250,6 +250,12 @@ def event_sentence(event: Any) -> str:
         name: ROLES.get(value, value) if isinstance(value, str) else value for name, value in event.details.items()
     }
     return str(EVENTS[event.kind]) % defaultdict(lambda: "–", words)
+
+
+def task_name(task: Any) -> str:
+    """A task's name, else the last part of its address (what follows a `?` may be secret), else its kind."""
+    path = str(task.params.get("url") or "").partition("?")[0].partition("#")[0]
+    return str(task.params.get("name") or "") or path.rstrip("/").rpartition("/")[2] or str(KINDS[task.kind])
 
 
 def timeline_sentence(event: Any) -> str:

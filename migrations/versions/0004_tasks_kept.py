@@ -86,7 +86,7 @@ BEGIN
     details := jsonb_build_object('worker', NEW.worker);
   ELSIF OLD.status = 'queued' AND NEW.status = 'pending' THEN
     told := 'requeued';
-  ELSIF NEW.status = 'pending' AND NEW.losses > OLD.losses THEN
+  ELSIF NEW.status = 'pending' AND NEW.message IS NULL THEN
     told := 'lost';
   ELSIF NEW.status = 'pending' THEN
     told := 'retrying';
@@ -96,6 +96,12 @@ BEGIN
     IF NEW.error IS NOT NULL THEN
       details := jsonb_build_object('error', NEW.error);
     END IF;
+  END IF;
+  -- While no worker answers, a task goes to and fro: a few of these say it.
+  IF told IN ('queued', 'requeued') AND 20 <= (
+    SELECT count(*) FROM task_events WHERE task_id = NEW.id AND attempt = NEW.attempt AND kind = told
+  ) THEN
+    RETURN NULL;
   END IF;
   INSERT INTO task_events (task_id, kind, attempt, details) VALUES (NEW.id, told, NEW.attempt, details);
   IF told IN ('completed', 'failed') OR (told = 'expired' AND OLD.status <> 'completed') THEN
@@ -112,6 +118,14 @@ CREATE TRIGGER tasks_told_update AFTER UPDATE OF status, cancel_requested_at ON 
 DROP TRIGGER tasks_waiting_update ON tasks;
 CREATE TRIGGER tasks_waiting_update AFTER UPDATE OF status ON tasks FOR EACH ROW
   WHEN (NEW.status <> OLD.status AND (NEW.status = 'pending' OR OLD.status = 'processing')) EXECUTE FUNCTION tasks_waiting();
+"""
+
+BEFORE = """
+INSERT INTO task_events (task_id, at, kind, attempt, details)
+SELECT id, created_at, 'accepted', 0, '{}' FROM tasks ORDER BY id;
+INSERT INTO task_events (task_id, at, kind, attempt, details)
+SELECT id, finished_at, status, attempt, CASE WHEN error IS NULL THEN '{}' ELSE jsonb_build_object('error', error) END
+FROM tasks WHERE finished_at IS NOT NULL ORDER BY id;
 """
 
 TOLD_NO_MORE = """
@@ -197,6 +211,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], "fk_notices_task_id_tasks", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("task_id", name="pk_notices"),
     )
+    op.execute(BEFORE)
     op.execute(RULES)
     op.execute(TOLD)
 

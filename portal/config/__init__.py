@@ -27,7 +27,7 @@ CONNECTION = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 30,
-    "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+    "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=20s"
     " -c client_connection_check_interval=5s",  # what nobody waits for any more ends
 }
 
@@ -68,6 +68,8 @@ class Settings(GatewaySettings):
     tasks_running_per_user: int = Field(5, ge=1)
     tasks_waiting_per_user: int = Field(1000, ge=1)
     tasks_waiting: int = Field(10_000, ge=1)
+    tasks_per_user_day: int = Field(5000, ge=1)
+    task_keep_days: int = Field(365, ge=1)
     lend_idle_workers: bool = True
     task_retry_seconds: float = Field(60, gt=0)
     task_lease_seconds: int = Field(30, ge=3)

@@ -54,13 +54,16 @@ class FolderStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             _move(source, part, check)
             part.rename(path)
+            _sync_folder(path.parent)
         except OSError as error:
             raise fault_of(error) from error
         finally:
             part.unlink(missing_ok=True)
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        path.unlink(missing_ok=True)
+        path.with_suffix(".part").unlink(missing_ok=True)  # of one who was killed while it was written
 
     @contextmanager
     def opened(self, key: str) -> Iterator[Path]:
@@ -98,6 +101,16 @@ def _move(source: Path, target: Path, check: Callable[[], None]) -> None:
     with target.open("rb") as file:
         check()
         os.fsync(file.fileno())
+        check()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in it on the disk, too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _copy(file: BinaryIO, copy: BinaryIO, check: Callable[[], None]) -> None:

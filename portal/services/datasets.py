@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from loguru import logger
 from sqlalchemy import func, select
 
 from portal import access, limits
@@ -84,10 +85,19 @@ def expire_old() -> int:
     The files go first: cut off in between, the next round finds the rows, and an absent file is no fault.
     """
     query = select(Dataset).where(Dataset.keep_until < func.now()).order_by(Dataset.keep_until).limit(100)
-    old = db.session.scalars(query.with_for_update(skip_locked=True)).all()
+    old = [each for each in db.session.scalars(query.with_for_update(skip_locked=True)) if _deleted(each)]
     for dataset in old:
-        gateways().store.delete(dataset.store_key)
         db.session.delete(dataset)
     db.session.flush()
     tasks.expire_results([dataset.task_id for dataset in old])
     return len(old)
+
+
+def _deleted(dataset: Dataset) -> bool:
+    """Whether its file is gone; one that cannot be deleted now keeps no other back."""
+    try:
+        gateways().store.delete(dataset.store_key)
+    except (OSError, Fault) as error:
+        logger.error("dataset {}: its file cannot be deleted: {}", dataset.uuid, type(error).__name__)
+        return False
+    return True

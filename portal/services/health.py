@@ -38,7 +38,11 @@ class _Part:
             if self._is_looking or self._age() < FRESH_SECONDS:
                 return
             self._is_looking = True
-        threading.Thread(target=self._work, name="health", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name="health", daemon=True).start()
+        except RuntimeError:  # no more threads: the next who asks tries again
+            with self._news:
+                self._is_looking = False
 
     def told(self, until: float) -> Told:
         """What was found, at the latest at `until` (monotonic seconds)."""

@@ -18,7 +18,7 @@ from portal.gateways.mail import Mail
 from portal.models import Message, Task, User
 from portal.services import links
 from portal.services.messages import TASK_ENDED
-from portal.wording import KINDS, sentence
+from portal.wording import sentence, task_name
 
 AGAIN_MINUTES = (1, 5, 25)  # after a fault that can pass
 LOST_SECONDS = 120
@@ -75,11 +75,9 @@ def _written(message: Message, user: User) -> Mail:
 
 
 def _about_task(task: Task) -> dict[str, Any]:
-    """Its name, or the last part of its address: what follows a `?` may be secret."""
-    path = str(task.params.get("url") or "").partition("?")[0].partition("#")[0]
-    name = task.params.get("name") or path.rstrip("/").rpartition("/")[2] or str(KINDS[task.kind])
     link = f"{settings().public_url.rstrip('/')}/tasks/{task.uuid}"
-    return {"link": link, "task": name, "status": task.status, "reason": sentence(task.error) if task.error else ""}
+    reason = sentence(task.error) if task.error else ""
+    return {"link": link, "task": task_name(task), "status": task.status, "reason": reason}
 
 
 def deliver(parcel: Parcel) -> None:

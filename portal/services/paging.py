@@ -30,7 +30,7 @@ def page(
     cursor: int | None,
     limit: int = limits.PAGE_SIZE,
 ) -> Page[Row]:
-    """The rows of `query` with a key (the id, if none is named) below the cursor; `of` a column's value alone, if named.
+    """The rows of `query` with a key (the id, if none is named) below the cursor; `of`: a column and its value.
 
     There must be an index on that column and the key, both rising: as one range of it, near the end too. Asked for the
     value and a small key apart, PostgreSQL at times walks the key's own index through everybody's rows.

@@ -55,6 +55,5 @@ def _read(uuids: Sequence[UUID]) -> dict[UUID, TaskCopy]:
     if not uuids:
         return {}
     copies = [copy_of(task) for task in db.session.scalars(select(Task).where(Task.uuid.in_(uuids)))]
-    for copy in copies:
-        live.publish_task(copy)
+    live.publish_tasks(copies)
     return {copy.uuid: copy for copy in copies}

@@ -1,10 +1,10 @@
 """Who is alive: workers, with how many tasks each can run at once, and dispatchers."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.extensions import db
@@ -26,8 +26,14 @@ def seen(name: str, kind: str, slots: int = 0) -> None:
 
 
 def gone(name: str) -> None:
-    """Note that a process ends."""
-    db.session.execute(delete(Process).where(Process.name == name[:100]))
+    """Note that a process ends: it has no slots any more, and is not alive."""
+    past = _since() - timedelta(seconds=1)
+    db.session.execute(update(Process).where(Process.name == name[:100]).values(slots=0, seen_at=past))
+
+
+def last_seen(name: str) -> datetime | None:
+    """When a process of this name was last seen; None if it is not alive."""
+    return db.session.scalar(select(Process.seen_at).where(Process.name == name[:100], Process.seen_at > _since()))
 
 
 def alive(kind: str) -> Sequence[Process]:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 
 from portal import limits
 from portal.extensions import db, settings
-from portal.models import Task
+from portal.models import Process, Task
 from portal.models.tasks import LIVE, WAITING
 from portal.services import after_commit, leftovers, processes, turns
 from portal.services.copies import copy_of
@@ -37,8 +37,10 @@ def admit() -> list[Admitted]:
     room = processes.slots() - _taken()
     if room <= 0:
         return []
-    chosen = [waiting.id for waiting in turns.in_turn(room)]
-    tasks = _move(_free(and_(Task.id.in_(chosen), Task.status == "pending")), status="queued", dispatched_at=func.now())
+    chosen = [waiting.id for waiting in turns.in_turn(2 * room)]  # more, for somebody may be cancelling some of them
+    free = select(Task.id).where(Task.id.in_(chosen), Task.status == "pending").with_for_update(skip_locked=True)
+    first = sorted(db.session.scalars(free), key=chosen.index)[:room]
+    tasks = _move(Task.id.in_(first), status="queued", dispatched_at=func.now())
     turns.served({task.owner_id for task in tasks})
     return [Admitted(task.uuid, task.kind) for task in sorted(tasks, key=lambda task: chosen.index(task.id))]
 
@@ -99,10 +101,12 @@ def _mourn(task: Task) -> int:
 
 
 def _after_a_death(task: Task) -> dict[str, Any]:
-    losses = {"losses": task.losses + 1}
+    leaving = select(Process.slots == 0).where(Process.name == task.worker)
+    # A worker that was on its way out, for a restart say, was not brought down by its task.
+    losses = {} if db.session.scalar(leaving) else {"losses": task.losses + 1}
     if task.cancel_requested_at is not None:
         return {"status": "cancelled", "finished_at": func.now(), **losses}
-    if task.losses + 1 < limits.TASK_LOSSES:
+    if not losses or task.losses + 1 < limits.TASK_LOSSES:
         return {"status": "pending", "next_run_at": func.now(), **losses}
     return {
         "status": "failed",

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, update
 
 from portal import access, limits
-from portal.errors import Conflict, NotFound, TooMany, Unavailable
+from portal.errors import Conflict, Invalid, NotFound, TooMany, Unavailable
 from portal.extensions import db, settings
-from portal.models import Task, TaskEvent, User
+from portal.models import Dataset, Task, TaskEvent, User
 from portal.models.tasks import ENDED, LIVE, STATUSES, WAITING
 from portal.services import after_commit, keys, live, quotas
 from portal.services.copies import RETRYABLE, TaskCopy, copy_of
@@ -138,9 +138,10 @@ def list_for(
 
 
 def timeline(user: User, uuid: UUID) -> Sequence[TaskEvent]:
-    """What happened to the task, oldest first."""
+    """What happened to the task, oldest first; the last so many steps."""
     task = get_for(user, uuid)
-    return db.session.scalars(select(TaskEvent).where(TaskEvent.task_id == task.id).order_by(TaskEvent.id)).all()
+    query = select(TaskEvent).where(TaskEvent.task_id == task.id).order_by(TaskEvent.id.desc()).limit(limits.STEPS_MAX)
+    return db.session.scalars(query).all()[::-1]
 
 
 def retried_as(uuid: UUID) -> UUID | None:
@@ -168,7 +169,7 @@ def retry_many(user: User, uuids: Sequence[UUID]) -> int:
             known = retried_as(uuid)
             retry(user, uuid)
             done += known is None
-        except (NotFound, Conflict):
+        except (NotFound, Conflict, Invalid):
             continue
         except (TooMany, Unavailable):
             if not done:
@@ -180,26 +181,17 @@ def retry_many(user: User, uuids: Sequence[UUID]) -> int:
 def cancel(user: User, uuid: UUID) -> TaskCopy:
     """Cancel: at once while it waits; a running one is asked to stop. `Conflict` once it has ended."""
     task = get_for(user, uuid)
-    at_once = {
-        "status": "cancelled",
-        "finished_at": func.now(),
-        "cancel_requested_at": func.now(),
+    waits = Task.status.in_(WAITING)  # as it is when the row is changed: it may be starting, or be put back
+    values = {
+        "status": case((waits, "cancelled"), else_=Task.status),
+        "finished_at": case((waits, func.now())),
+        "cancel_requested_at": func.coalesce(Task.cancel_requested_at, func.now()),
     }
-    asked = {"cancel_requested_at": func.coalesce(Task.cancel_requested_at, func.now())}
-    for statuses, values in (
-        (WAITING, at_once),
-        (("processing",), asked),
-        (WAITING, at_once),
-    ):
-        # Between two looks it may have been started, or put back: the last round is for that.
-        query = update(Task).where(Task.id == task.id, Task.status.in_(statuses)).values(values).returning(Task)
-        changed = db.session.scalar(query.execution_options(populate_existing=True))
-        if changed is not None:
-            return publish(changed)
-    db.session.refresh(task)
-    if task.status in LIVE:
-        raise Conflict("try_again")
-    raise Conflict("task_ended")
+    query = update(Task).where(Task.id == task.id, Task.status.in_(LIVE)).values(values).returning(Task)
+    changed = db.session.scalar(query.execution_options(populate_existing=True))
+    if changed is None:
+        raise Conflict("task_ended")
+    return publish(changed)
 
 
 def cancel_many(user: User, uuids: Sequence[UUID]) -> int:
@@ -220,3 +212,11 @@ def expire_results(task_ids: Sequence[int]) -> None:
     done = Task.id.in_(task_ids), Task.status == "completed"
     for task in db.session.scalars(update(Task).where(*done).values(gone).returning(Task)).all():
         publish(task)
+
+
+def forget_old() -> int:
+    """Delete tasks that ended long ago and have no dataset, some of them; how many."""
+    long_ago = func.now() - timedelta(days=settings().task_keep_days)
+    oldest = select(Task.id).order_by(Task.id).limit(5000).scalar_subquery()
+    old = Task.id.in_(oldest), Task.finished_at < long_ago, ~exists().where(Dataset.task_id == Task.id)
+    return len(db.session.scalars(delete(Task).where(*old).returning(Task.id)).all())

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from portal import jobs
 from portal.extensions import db, settings
 from portal.models import Task, Turn
 
@@ -30,7 +31,7 @@ LEFT JOIN turns USING (owner_id)
 CROSS JOIN LATERAL (
   SELECT id, uuid, next_run_at, coalesce(active.tasks, 0) + row_number() OVER (ORDER BY next_run_at, id) AS turn
   FROM tasks
-  WHERE owner_id = owners.owner_id AND status = 'pending' AND next_run_at <= now()
+  WHERE owner_id = owners.owner_id AND status = 'pending' AND next_run_at <= now() AND kind = ANY(:kinds)
   ORDER BY next_run_at, id
   LIMIT :most
 ) AS due
@@ -50,6 +51,7 @@ def in_turn(most: int) -> Sequence[Waiting]:
     """The next `most` tasks to start, in order."""
     config = settings()
     given: dict[str, Any] = {"most": most, "cap": config.tasks_running_per_user, "lend": config.lend_idle_workers}
+    given["kinds"] = list(jobs.BY_KIND)  # a newer web may know more
     return [Waiting(row.id, row.uuid) for row in db.session.execute(text(_IN_TURN), given)]
 
 
@@ -62,8 +64,8 @@ def served(owner_ids: set[int]) -> None:
 
 
 def mean_seconds() -> float | None:
-    """How long the tasks that ended last have run; None before any has."""
+    """How long tasks ran of late; None before any has."""
     ran = func.extract("epoch", Task.finished_at - Task.started_at).label("seconds")
-    last = select(ran).where(Task.status == "completed").order_by(Task.id.desc()).limit(50).subquery()
-    found = db.session.scalar(select(func.avg(last.c.seconds)))
+    newest = select(Task.status, ran).order_by(Task.id.desc()).limit(500).subquery()
+    found = db.session.scalar(select(func.avg(newest.c.seconds)).where(newest.c.status == "completed"))
     return None if found is None else float(found)

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from babel.dates import format_timedelta
 from flask_babel import get_locale, gettext, lazy_gettext
 
 from portal.services.copies import TaskCopy
-from portal.wording import KINDS
+from portal.wording import task_name
 
 _ = lazy_gettext
 
@@ -20,12 +19,6 @@ ENDINGS = {
 }
 _SEVERAL = 3
 _NAME_MAX = 60  # characters of a name in a notice: notices travel in a header
-
-
-def name_of(task: Any) -> str:
-    """Its name, else the last part of its address, else its kind."""
-    path = str(task.params.get("url") or "").partition("?")[0].partition("#")[0]
-    return str(task.params.get("name") or "") or path.rstrip("/").rpartition("/")[2] or str(KINDS[task.kind])
 
 
 def ordinal(number: int) -> str:
@@ -55,7 +48,7 @@ def notices(copies: Sequence[TaskCopy]) -> list[dict[str, str]]:
 
 def _notice(copy: TaskCopy) -> dict[str, str]:
     level, text = ENDINGS[copy.status]
-    name = name_of(copy)
+    name = task_name(copy)
     short = name if len(name) <= _NAME_MAX else f"{name[: _NAME_MAX - 1]}…"
     return {"task": str(copy.uuid), "status": copy.status, "level": level, "message": str(text) % {"name": short}}
 

@@ -14,10 +14,10 @@ from portal.services import polls, quotas, tasks
 from portal.services.copies import TaskCopy, poll_after
 from portal.web import cursor, guards, htmx, task_words
 from portal.web.forms.tasks import FetchForm, FilterForm, fresh_nonce, key_of
-from portal.wording import sentence
+from portal.wording import sentence, task_name
 
 bp = Blueprint("tasks", __name__, url_prefix="/tasks")
-bp.add_app_template_filter(task_words.name_of, "task_name")
+bp.add_app_template_filter(task_name)
 bp.add_app_template_filter(task_words.ordinal)
 bp.add_app_template_filter(task_words.wait_until)
 bp.add_app_template_filter(poll_after)

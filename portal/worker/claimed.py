@@ -67,7 +67,7 @@ class Run:
                     task = runs.beat(self.copy, seen.percent, message)
                     go_on = task is not None and task.cancel_requested_at is None
                     db.session.commit()
-            except SQLAlchemyError as error:
+            except Exception as error:  # noqa: BLE001  # without a beat the task would be lost while the work goes on
                 logger.warning("beat: {}", type(error).__name__)
                 go_on = time.monotonic() - good < self._give_up
             else:
@@ -172,7 +172,17 @@ def _explained(error: Exception) -> tuple[dict[str, Any], bool]:
 
 
 def _record(write: Callable[[], Task | None]) -> Task | None:
-    db.session.rollback()
-    written = write()
-    db.session.commit()
-    return written
+    """Write the last word; while the database is away, for as long as the task is surely ours."""
+    until = time.monotonic() + settings().task_lease_seconds * limits.TASK_GIVE_UP_SHARE
+    while True:
+        try:
+            db.session.rollback()
+            written = write()
+            db.session.commit()
+        except SQLAlchemyError as error:
+            db.session.remove()
+            if not postgres.outage(error) or time.monotonic() > until:
+                raise
+            time.sleep(1)
+        else:
+            return written

@@ -19,9 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import jobs
 from portal.extensions import db
 from portal.services import live, processes, queue, sessions
-from portal.worker import reaper
 from portal.worker.listener import Listener
 from portal.worker.postman import Postman
+from portal.worker.reaper import Reaper
 
 LOOK_SECONDS = 1.0
 CHANNEL = "tasks_waiting"
@@ -35,7 +35,8 @@ class Dispatcher:
         self._celery: Celery = app.extensions["celery"]
         self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
         self._stopping = False
-        self._start, self._done = time.monotonic(), dict[str, float]()
+        self._done: dict[str, float] = {}
+        self._ring_after = 0.0
         self._wake_read, self._wake_write = os.pipe()
         self._listener = Listener(CHANNEL, "dispatcher")
 
@@ -53,6 +54,8 @@ class Dispatcher:
             except (SQLAlchemyError, psycopg2.Error) as error:
                 logger.warning("dispatcher: database: {}", type(error).__name__)
                 self._listener.drop()
+            except Exception as error:  # noqa: BLE001  # without a dispatcher nothing runs: it goes on, whatever it was
+                logger.opt(exception=error).error("dispatcher")
             self._listener.wait(LOOK_SECONDS, self._wake_read)
         self._leave()
 
@@ -62,23 +65,19 @@ class Dispatcher:
             (LOOK_SECONDS / 2, sessions.hear_ended),
             (LOOK_SECONDS / 2, self._tell_places),
             (processes.BEAT_SECONDS, self._say_alive),
-            (reaper.EVERY_SECONDS, reaper.sweep),
-            (reaper.TIDY_SECONDS, reaper.tidy),
         ):
-            if time.monotonic() - self._done.get(step.__name__, self._began(seconds)) >= seconds:
+            if time.monotonic() - self._done.get(step.__name__, float("-inf")) >= seconds:
                 step()
                 db.session.commit()
                 self._done[step.__name__] = time.monotonic()
-
-    def _began(self, seconds: float) -> float:
-        """What is rare is not done at once, so that a restart does not bring it all."""
-        return self._start if seconds >= reaper.TIDY_SECONDS else 0.0
 
     def dispatch(self) -> int:
         """Admit what there are idle slots for, commit, ring for each; answers how many were admitted.
 
         While the broker is away nothing is admitted: whoever waits keeps waiting in the table.
         """
+        if time.monotonic() < self._ring_after:
+            return 0
         try:
             if not live.remembers_rings():
                 queue.put_back()
@@ -92,6 +91,7 @@ class Dispatcher:
                 self._ring(task)
             except (BrokerDown, RedisError, OSError) as error:
                 logger.warning("dispatcher: broker: {}", type(error).__name__)
+                self._ring_after = time.monotonic() + LOOK_SECONDS  # what is put back wakes us at once
                 queue.put_back([unrung.uuid for unrung in admitted[number:]])
                 db.session.commit()
                 break
@@ -128,13 +128,15 @@ class Dispatcher:
 def main() -> None:
     from celery_app import flask_app
 
-    dispatcher, postman = Dispatcher(flask_app), Postman(flask_app)
+    dispatcher, helpers = Dispatcher(flask_app), (Postman(flask_app), Reaper(flask_app))
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, dispatcher.stop)
     logger.info("dispatcher: ready")
-    postman.start()
+    for helper in helpers:
+        helper.start()
     dispatcher.run()
-    postman.stop()
+    for helper in helpers:
+        helper.stop()
 
 
 if __name__ == "__main__":

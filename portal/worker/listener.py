@@ -5,6 +5,7 @@ from typing import Any
 
 import psycopg2
 
+from portal.config import CONNECTION
 from portal.extensions import settings
 
 
@@ -19,7 +20,7 @@ class Listener:
         """Listen, if it does not yet; raises psycopg2.Error. Needs the application's context."""
         if self._connection is None or self._connection.closed:
             dsn = settings().database_url.replace("+psycopg2", "", 1)
-            self._connection = psycopg2.connect(dsn, connect_timeout=5, application_name=self._name)
+            self._connection = psycopg2.connect(dsn, application_name=self._name, **CONNECTION)
             self._connection.autocommit = True
             with self._connection.cursor() as cursor:
                 cursor.execute(f"LISTEN {self._channel}")

@@ -1,14 +1,17 @@
 """Says that this worker is alive, from a thread of its parent process: dispatchers fill the slots of living workers."""
 
 import threading
+import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from flask import Flask
 from loguru import logger
-from sqlalchemy.exc import SQLAlchemyError
 
 from portal.extensions import db
 from portal.services import processes, queue
+
+Heard = TypeVar("Heard")
 
 
 class Presence:
@@ -16,33 +19,50 @@ class Presence:
 
     def __init__(self, app: Flask, name: str) -> None:
         self._app, self._name, self._slots = app, name, 0
-        self._stopping = threading.Event()
+        self._news, self._stopping = threading.Event(), False
         self._thread = threading.Thread(target=self._beat, name="presence", daemon=True)
+
+    def begin(self) -> None:
+        """Before it has tasks of its own: have those of a dead worker of this name run again at once.
+
+        Two that live under one name would take each other's tasks: the second one is refused (`SystemExit`).
+        """
+        before = self._say(lambda: processes.last_seen(self._name))
+        if before is not None:
+            time.sleep(processes.BEAT_SECONDS + 0.5)  # long enough for a living one to be seen again
+            if self._say(lambda: processes.last_seen(self._name)) not in (None, before):
+                raise SystemExit(f"A worker by the name {self._name} is alive. Give this one another: -n NAME@%h")
+        self._say(lambda: queue.take_back(self._name))
 
     def start(self, slots: int) -> None:
         self._slots = slots
         self._thread.start()
 
+    def leave(self) -> None:
+        """No new tasks, please; may be called from a signal handler."""
+        self._slots = 0
+        self._news.set()
+
     def stop(self) -> None:
         """Say that it ends."""
-        self._stopping.set()
+        self._stopping = True
+        self._news.set()
         if self._thread.is_alive():
             self._thread.join(processes.BEAT_SECONDS)
         self._say(lambda: processes.gone(self._name))
 
     def _beat(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
             self._say(lambda: processes.seen(self._name, "worker", self._slots))
-            self._stopping.wait(processes.BEAT_SECONDS)
+            self._news.wait(processes.BEAT_SECONDS)
+            self._news.clear()
 
-    def take_back(self) -> None:
-        """Have the tasks of a dead worker of this name run again at once. Before this one takes any of its own."""
-        self._say(lambda: queue.take_back(self._name))
-
-    def _say(self, word: Callable[[], object]) -> None:
+    def _say(self, word: Callable[[], Heard]) -> Heard | None:
         try:
             with self._app.app_context():
-                word()
+                heard = word()
                 db.session.commit()
-        except SQLAlchemyError as error:
+                return heard
+        except Exception as error:  # noqa: BLE001  # a worker that is not seen any more gets no tasks: it must go on saying it
             logger.warning("presence: {}", type(error).__name__)
+            return None

@@ -1,24 +1,60 @@
-"""What is done every few seconds so that nothing that died stays dead."""
+"""Brings back what died. A thread of the dispatcher, for a store may be slow."""
 
+import threading
+import time
+from collections.abc import Callable
+
+from flask import Flask
 from loguru import logger
 
 from portal.extensions import db
-from portal.services import datasets, keys, notices, processes, queue, sessions
+from portal.services import datasets, keys, notices, processes, queue, sessions, tasks
 
 EVERY_SECONDS = 3
 TIDY_SECONDS = 3600
 
 
+class Reaper:
+    """One copy of the loop; any number may run, on any machine."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="reaper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def run(self) -> None:
+        tidied = float("-inf")
+        while not self._stopping.is_set():
+            with self._app.app_context():
+                sweep()
+                if time.monotonic() - tidied >= TIDY_SECONDS:
+                    tidy()
+                    tidied = time.monotonic()
+            self._stopping.wait(EVERY_SECONDS)
+
+
 def sweep() -> None:
     """Bring back lost tasks, end late ones, remove what is past its retention, have mails written."""
-    for step in (queue.put_back_lost, queue.expire_late, datasets.expire_old, notices.drain):
-        if count := step():
-            logger.info("reaper: {} {}", step.__name__, count)
-        db.session.commit()
+    _each(queue.put_back_lost, queue.expire_late, datasets.expire_old, notices.drain)
 
 
 def tidy() -> None:
     """Delete what nobody looks at any more."""
-    for step in (sessions.forget_old, keys.forget_old, processes.forget_old):
-        step()
-        db.session.commit()
+    _each(sessions.forget_old, keys.forget_old, processes.forget_old, tasks.forget_old)
+
+
+def _each(*steps: Callable[[], int]) -> None:
+    for step in steps:
+        try:
+            if count := step():
+                logger.info("reaper: {} {}", step.__name__, count)
+            db.session.commit()
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with one, the others must be done
+            logger.error("reaper: {}: {}", step.__name__, type(error).__name__)
+            db.session.remove()

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text, update
 
 from portal.extensions import db
 from portal.models import Task, TaskEvent, TaskKey, User
-from portal.services import runs, tasks
+from portal.services import quotas, runs, tasks
 from tests.cast import bearer, person, tokens
 from tests.parallel import at_once
 
@@ -143,10 +143,23 @@ def test_a_full_queue_is_nobodys_fault(
     app: APIFlask, client: FlaskClient, alice: dict[str, str], bob: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit(app, monkeypatch, tasks_waiting=1)
+    monkeypatch.setattr(quotas, "_FEW", 1)
     submit(client, alice)
+    assert submit(client, bob).status_code == 202  # who has none is not refused for the many of others
     refused = submit(client, bob)
     assert (refused.status_code, refused.get_json()["code"]) == (503, "queue_full")
-    assert int(refused.headers["Retry-After"]) > 0 and count(app) == 1
+    assert int(refused.headers["Retry-After"]) > 0 and count(app) == 2
+
+
+def test_what_is_to_start_later_fills_no_queue(
+    app: APIFlask, client: FlaskClient, alice: dict[str, str], bob: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit(app, monkeypatch, tasks_waiting=2)
+    monkeypatch.setattr(quotas, "_FEW", 0)
+    for _ in range(3):
+        later = {"kind": "health_check", "countdown": 3600}
+        assert client.post("/api/v1/tasks", json=later, headers=alice).status_code == 202
+    assert submit(client, bob).status_code == 202
 
 
 def test_quota_and_use_are_told_with_every_change(app: APIFlask, client: FlaskClient, alice: dict[str, str]) -> None:
@@ -161,7 +174,7 @@ def test_quota_and_use_are_told_with_every_change(app: APIFlask, client: FlaskCl
 
 @pytest.mark.parametrize(
     ("caps", "code"),
-    [({"tasks_waiting_per_user": 7}, "tasks_too_many"), ({"tasks_waiting": 7}, "queue_full")],
+    [({"tasks_waiting_per_user": 7}, "tasks_too_many"), ({"tasks_per_user_day": 7}, "tasks_too_many_today")],
 )
 def test_caps_are_exact_under_thirty_submits_at_once(
     app: APIFlask, alice: dict[str, str], monkeypatch: pytest.MonkeyPatch, caps: dict[str, int], code: str

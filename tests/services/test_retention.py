@@ -11,6 +11,7 @@ from portal.engine.fetch import Fetched
 from portal.extensions import db, gateways
 from portal.models import Dataset, Task, User
 from portal.services import datasets, queue, runs, tasks
+from portal.worker import reaper
 from tests.cast import person
 
 URL = "http://example.com/a.csv"
@@ -83,3 +84,65 @@ def test_cut_off_after_the_file_the_next_round_ends_it(app: APIFlask, owner: Use
         assert datasets.expire_old() == 1
         db.session.commit()
         assert db.session.scalar(select(func.count()).select_from(Dataset)) == 0
+
+
+def test_a_file_that_cannot_be_deleted_keeps_no_other_back(
+    app: APIFlask, owner: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with app.app_context():
+        stuck, _ = fetched(app, owner, tmp_path)
+        _, file = fetched(app, owner, tmp_path)
+        db.session.execute(text("UPDATE datasets SET keep_until = now() - interval '1 second'"))
+        db.session.commit()
+        store, delete = gateways().store, gateways().store.delete
+
+        def refuses(key: str) -> None:
+            if key == stuck.store_key:
+                raise PermissionError
+            delete(key)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(store, "delete", refuses)
+            reaper.sweep()
+        assert not file.exists()
+        assert list(db.session.scalars(select(Dataset.id))) == [stuck.id]
+        reaper.sweep()
+        assert db.session.scalar(select(func.count()).select_from(Dataset)) == 0
+
+
+def test_a_round_that_breaks_keeps_no_other_back(
+    app: APIFlask, owner: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks() -> int:
+        raise KeyError
+
+    with app.app_context():
+        _, file = fetched(app, owner, tmp_path)
+        db.session.execute(text("UPDATE datasets SET keep_until = now() - interval '1 second'"))
+        db.session.commit()
+        monkeypatch.setattr(reaper.queue, "put_back_lost", breaks)
+        reaper.sweep()
+        assert not file.exists()
+
+
+def test_tasks_that_ended_long_ago_are_forgotten_unless_they_have_data(
+    app: APIFlask, owner: User, tmp_path: Path
+) -> None:
+    with app.app_context():
+        fetched(app, owner, tmp_path)
+        old, new = (tasks.submit(owner, "health_check", {}).uuid for _ in range(2))
+        for uuid in (old, new):
+            tasks.cancel(owner, uuid)
+        db.session.execute(text("ALTER TABLE tasks DISABLE TRIGGER USER"))
+        db.session.execute(
+            text("UPDATE tasks SET finished_at = now() - interval '400 days' WHERE finished_at IS NOT NULL")
+        )
+        db.session.execute(
+            text("UPDATE tasks SET finished_at = now() - interval '300 days' WHERE uuid = :uuid"), {"uuid": new}
+        )
+        db.session.execute(text("ALTER TABLE tasks ENABLE TRIGGER USER"))
+        db.session.commit()
+        assert tasks.forget_old() == 1
+        db.session.commit()
+        assert {copy.kind for copy in tasks.list_for(owner).items} == {"fetch", "health_check"}
+        assert len(tasks.list_for(owner).items) == 2

@@ -165,6 +165,19 @@ def test_a_worker_that_is_born_again_takes_its_tasks_back(app: APIFlask, owner: 
         assert runs.beat(first, 10, None) is None
 
 
+def test_a_restart_of_the_worker_is_no_loss(app: APIFlask, owner: User) -> None:
+    with app.app_context():
+        uuid = submit(owner)
+        for attempt in range(1, limits.TASK_LOSSES + 2):
+            processes.seen("w1", "worker", 2)
+            assert claim(uuid).attempt == attempt
+            processes.seen("w1", "worker", 0)  # it is shutting down, and killed before it is done
+            assert queue.take_back("w1") == 1
+            db.session.commit()
+        assert (row(uuid).status, row(uuid).losses) == ("pending", 0)
+        assert [step.kind for step in tasks.timeline(owner, uuid)][-2:] == ["started", "lost"]
+
+
 def test_faults_that_can_pass_are_tried_again_three_times_with_growing_waits(app: APIFlask, owner: User) -> None:
     with app.app_context():
         uuid = submit(owner)

@@ -193,6 +193,7 @@ def test_beyond_the_quota_the_form_keeps_what_was_typed(app: APIFlask, alice: Pe
 
 def test_a_full_queue_is_503_with_the_form(app: APIFlask, alices: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.extensions["settings"], "tasks_waiting", 0)
+    monkeypatch.setattr("portal.services.quotas._FEW", 0)
     answer = post(alices, "/tasks/", page="/tasks/", **ADDRESS)
     assert answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
     assert "Too many tasks are waiting." in answer.text and f'value="{ADDRESS["url"]}"' in answer.text

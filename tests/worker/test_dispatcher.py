@@ -6,11 +6,12 @@ import pytest
 from apiflask import APIFlask
 from kombu.exceptions import OperationalError as BrokerDown
 from redis import Redis
+from sqlalchemy import text
 
 from portal import jobs, redis_pool
 from portal.extensions import db
 from portal.models import User
-from portal.services import processes, tasks
+from portal.services import processes, runs, tasks
 from portal.worker.dispatcher import Dispatcher
 from portal.worker.presence import Presence
 from tests.cast import person
@@ -71,6 +72,8 @@ def test_what_was_not_rung_for_waits_again(app: APIFlask, owner: User, monkeypat
         one.dispatch()
         assert statuses(owner) == ["queued", "pending", "pending"]
         rings.room = 10
+        assert one.dispatch() == 0  # at once again it would break again
+        one._ring_after = 0.0
         one.dispatch()
         assert rings == uuids
 
@@ -108,3 +111,49 @@ def test_a_worker_is_seen_until_it_ends(app: APIFlask) -> None:
         db.session.rollback()
         presence.stop()
         assert processes.alive("worker") == []
+
+
+def test_two_workers_by_one_name_do_not_both_live(app: APIFlask, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "BEAT_SECONDS", 0.1)
+    first = Presence(app, "w9")
+    with app.app_context():
+        first.start(1)
+        while not processes.last_seen("w9"):  # the thread's first word
+            db.session.rollback()
+        run = runs.claim(tasks.submit(owner, "health_check", {}).uuid, "w9")
+        db.session.commit()
+        assert run is not None
+        with pytest.raises(SystemExit, match="w9"):
+            Presence(app, "w9").begin()
+        assert runs.beat(run, 1, None) is not None
+        first.stop()
+        Presence(app, "w9").begin()
+        db.session.expire_all()
+        assert statuses(owner) == ["pending"]
+
+
+def test_a_worker_that_leaves_gets_nothing_new(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> None:
+    presence = Presence(app, "w9")
+    with app.app_context():
+        presence.start(3)
+        while not processes.slots():
+            db.session.rollback()
+        presence.leave()
+        while processes.slots():
+            db.session.rollback()
+        assert [worker.name for worker in processes.alive("worker")] == ["w9"]
+        presence.stop()
+
+
+def test_a_kind_that_it_does_not_know_is_left_for_others(
+    app: APIFlask, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, rings = dispatcher(app, monkeypatch)
+    with app.app_context():
+        uuids = submit(owner, 2)
+        db.session.execute(text("ALTER TABLE tasks DISABLE TRIGGER USER"))
+        db.session.execute(text("UPDATE tasks SET kind = 'newer' WHERE uuid = :uuid"), {"uuid": uuids[0]})
+        db.session.execute(text("ALTER TABLE tasks ENABLE TRIGGER USER"))
+        db.session.commit()
+        one.dispatch()
+        assert rings == uuids[1:]

@@ -120,7 +120,7 @@ def test_a_round_that_breaks_keeps_no_other_back(
         _, file = fetched(app, owner, tmp_path)
         db.session.execute(text("UPDATE datasets SET keep_until = now() - interval '1 second'"))
         db.session.commit()
-        monkeypatch.setattr(reaper.queue, "put_back_lost", breaks)
+        monkeypatch.setattr(queue, "put_back_lost", breaks)
         reaper.sweep()
         assert not file.exists()
 
@@ -134,12 +134,9 @@ def test_tasks_that_ended_long_ago_are_forgotten_unless_they_have_data(
         for uuid in (old, new):
             tasks.cancel(owner, uuid)
         db.session.execute(text("ALTER TABLE tasks DISABLE TRIGGER USER"))
-        db.session.execute(
-            text("UPDATE tasks SET finished_at = now() - interval '400 days' WHERE finished_at IS NOT NULL")
-        )
-        db.session.execute(
-            text("UPDATE tasks SET finished_at = now() - interval '300 days' WHERE uuid = :uuid"), {"uuid": new}
-        )
+        aged = "UPDATE tasks SET finished_at = now() - CAST(:age AS interval) WHERE finished_at IS NOT NULL"
+        db.session.execute(text(aged), {"age": "400 days"})
+        db.session.execute(text(f"{aged} AND uuid = :uuid"), {"age": "300 days", "uuid": new})
         db.session.execute(text("ALTER TABLE tasks ENABLE TRIGGER USER"))
         db.session.commit()
         assert tasks.forget_old() == 1

@@ -126,6 +126,7 @@ def test_two_workers_by_one_name_do_not_both_live(app: APIFlask, owner: User, mo
         with pytest.raises(SystemExit, match="w9"):
             Presence(app, "w9").begin()
         assert runs.beat(run, 1, None) is not None
+        db.session.commit()
         first.stop()
         Presence(app, "w9").begin()
         db.session.expire_all()

@@ -64,14 +64,16 @@ class Program:
         return str(task["uuid"])
 
     def task(self, uuid: str) -> dict[str, Any]:
-        return dict(self.call("GET", f"/api/v1/tasks/{uuid}")[1])
+        status, task = self.call("GET", f"/api/v1/tasks/{uuid}")
+        assert status == 200, task
+        return dict(task)
 
     def until(self, uuid: str, seen: Callable[[dict[str, Any]], bool], seconds: float = 30) -> dict[str, Any]:
         """The task, once it is as wanted."""
         deadline = time.monotonic() + seconds
         while not seen(task := self.task(uuid)):
             assert time.monotonic() < deadline, task
-            time.sleep(0.05)
+            time.sleep(0.15)  # ten polls a second are too many
         return task
 
     def ended(self, uuid: str, seconds: float = 30) -> dict[str, Any]:

@@ -149,9 +149,10 @@ def _remove(folder: Path) -> None:
 def _sweep(work: Path) -> None:
     """Remove what attempts that died left on this machine: those that no worker holds any more."""
     found = {}
-    for folder in work.glob("*/*"):
-        with suppress(ValueError):  # not one of ours
-            found[UUID(folder.parent.name), int(folder.stem)] = folder
+    with suppress(OSError):  # a folder may go while we look: others end, and sweep, at this moment
+        for folder in work.glob("*/*"):
+            with suppress(ValueError):  # not one of ours
+                found[UUID(folder.parent.name), int(folder.stem)] = folder
     for attempt in found.keys() - leftovers.running({uuid for uuid, _ in found}):
         _remove(found[attempt])
     db.session.rollback()

@@ -110,7 +110,7 @@ def test_a_restarted_postgresql_loses_no_task(mortal: Stack, source: Site) -> No
         if status == 200 and task["status"] not in LIVE:
             break
         assert time.monotonic() < deadline, task
-        time.sleep(0.05)
+        time.sleep(0.15)
     assert (task["status"], task["result"]["rows"]) == ("completed", 100_000)
 
 

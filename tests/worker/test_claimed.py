@@ -258,3 +258,14 @@ def test_drop_knows_every_kind() -> None:
     from portal import jobs
 
     assert leftovers._KEYS.keys() == jobs.BY_KIND.keys()
+
+
+def test_a_folder_that_goes_while_the_sweep_looks_is_no_fault(
+    app: APIFlask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanishes(*_: object) -> object:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "glob", vanishes)
+    with app.app_context():
+        worker._sweep(tmp_path)

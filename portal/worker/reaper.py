@@ -41,20 +41,24 @@ class Reaper:
 
 def sweep() -> None:
     """Bring back lost tasks, end late ones, remove what is past its retention, have mails written."""
-    _each(queue.put_back_lost, queue.expire_late, datasets.expire_old, notices.drain)
+    for step in (queue.put_back_lost, queue.expire_late, datasets.expire_old, notices.drain):
+        _done(step)
 
 
 def tidy() -> None:
-    """Delete what nobody looks at any more."""
-    _each(sessions.forget_old, keys.forget_old, processes.forget_old, tasks.forget_old)
+    """Delete what nobody looks at any more, piece by piece."""
+    for step in (sessions.forget_old, keys.forget_old, processes.forget_old, tasks.forget_old):
+        while _done(step):
+            pass
 
 
-def _each(*steps: Callable[[], int]) -> None:
-    for step in steps:
-        try:
-            if count := step():
-                logger.info("reaper: {} {}", step.__name__, count)
-            db.session.commit()
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with one, the others must be done
-            logger.error("reaper: {}: {}", step.__name__, type(error).__name__)
-            db.session.remove()
+def _done(step: Callable[[], int]) -> int:
+    try:
+        if count := step():
+            logger.info("reaper: {} {}", step.__name__, count)
+        db.session.commit()
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with one, the others must be done
+        logger.error("reaper: {}: {}", step.__name__, type(error).__name__)
+        db.session.remove()
+        return 0
+    return count

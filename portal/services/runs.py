@@ -97,7 +97,9 @@ def fail(run: TaskCopy, error: dict[str, Any], *, passing: bool) -> Task | None:
     unasked = Task.cancel_requested_at.is_(None)
     retries = run.attempt - 1 - run.losses
     if passing and retries < limits.TASK_RETRIES:
-        seconds = settings().task_retry_seconds * 2**retries * random.uniform(0.8, 1.2)  # jitter, not a secret
+        # Our own database answers again: this is written to it.
+        pause = 1 if error["code"] == "database_unavailable" else settings().task_retry_seconds
+        seconds = pause * 2**retries * random.uniform(0.8, 1.2)  # jitter, not a secret
         later = func.now() + timedelta(seconds=seconds)
         message = {"code": "retrying", "params": {"error": error}}
         return _held(

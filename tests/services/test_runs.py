@@ -197,6 +197,15 @@ def test_faults_that_can_pass_are_tried_again_three_times_with_growing_waits(app
         assert (row(uuid).status, row(uuid).attempt, row(uuid).error) == ("failed", 4, error)
 
 
+def test_a_database_that_was_away_is_not_waited_for_long(app: APIFlask, owner: User) -> None:
+    with app.app_context():
+        uuid = submit(owner)
+        runs.fail(claim(uuid), {"code": "database_unavailable", "params": {}}, passing=True)
+        db.session.commit()
+        wait = select(func.extract("epoch", Task.next_run_at - func.now())).where(Task.uuid == uuid)
+        assert row(uuid).status == "pending" and float(db.session.scalar(wait) or 0) < 1.3
+
+
 def test_a_workers_death_is_no_try(app: APIFlask, owner: User) -> None:
     with app.app_context():
         uuid = submit(owner)

@@ -35,6 +35,7 @@ def test_log_in_submit_and_cancel(visits: Visits, data: DataServer, member: Memb
     page.keyboard.type(member.password)
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/tasks/(#main)?$"))
+    page.wait_for_load_state()  # then the focus goes to what the address names, and stays where Tab leads
 
     tab_to(page, page.locator("[name=url]").first)
     page.keyboard.type(stuck.url)
@@ -42,6 +43,7 @@ def test_log_in_submit_and_cancel(visits: Visits, data: DataServer, member: Memb
     page.keyboard.press("Enter")
     assert stuck.is_asked_for()
     expect(page).to_have_url(re.compile("/tasks/[0-9a-f-]{36}(#main)?$"))
+    page.wait_for_load_state()
     tab_to(page, page.get_by_role("button", name="Cancel"))
     page.keyboard.press("Enter")
     visit.has_status("cancelled")

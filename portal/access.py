@@ -1,6 +1,6 @@
 """Who may do what: pure predicates."""
 
-from portal.models import Dataset, LoginSession, Task, User
+from portal.models import Dataset, LoginSession, Task, Upload, User
 
 
 def may_see_task(user: User, task: Task) -> bool:
@@ -9,6 +9,10 @@ def may_see_task(user: User, task: Task) -> bool:
 
 def may_see_dataset(user: User, dataset: Dataset) -> bool:
     return dataset.owner_id == user.id
+
+
+def may_use_upload(user: User, upload: Upload) -> bool:
+    return upload.owner_id == user.id
 
 
 def may_end_session(user: User, login: LoginSession) -> bool:

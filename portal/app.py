@@ -3,7 +3,7 @@
 from apiflask import APIFlask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import answers, api, cli, jobs, logs, models, web
+from portal import answers, api, cli, jobs, logs, models, transfers, web
 from portal.config import Settings, for_flask, load
 from portal.extensions import (
     babel,
@@ -33,6 +33,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         json_errors=False,
     )
     app.json = StrictJSON(app)
+    app.request_class = transfers.Request
     app.extensions["settings"] = settings
     app.extensions["gateways"] = build(settings)
     app.config.update(for_flask(settings))

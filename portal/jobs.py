@@ -4,10 +4,11 @@ from portal.limits import TASK_SECONDS
 
 QUEUE = "default"
 FETCH = "tasks.fetch"
+EXPORT = "tasks.export"
 HEALTH_CHECK = "tasks.health_check"
 
 # The job that runs a task of a kind.
-BY_KIND = {"fetch": FETCH, "health_check": HEALTH_CHECK}
+BY_KIND = {"fetch": FETCH, "export": EXPORT, "health_check": HEALTH_CHECK}
 
 
 def celery_config(redis_url: str) -> dict[str, object]:

@@ -60,9 +60,14 @@ BULK_MAX = 100
 STEPS_MAX = 200  # of a timeline
 PLACES_MAX = 1000  # places in the queue are told to so many that wait
 
+REQUEST_HEADERS_MAX, REQUEST_HEADER_CHARS = 20, 4000
+DESCRIPTION_MAX = 2000
+TRANSFERS = 8  # uploads and downloads at once in a web process: other requests need threads, too
+
 PAGE_SIZE = 20
 PAGE_SIZE_MAX = 100
 PREVIEW_ROWS = 50
+CELL_CHARS = 300  # of a text on a page
 ROWS_MAX = 1000
 
 PASSWORD_MIN, PASSWORD_MAX = 8, 128

@@ -77,3 +77,11 @@ def check_name(text: str, *, field: str = "name") -> str:
     if len(name) > 200 or any(unicodedata.category(char) == "Cc" for char in name):
         raise Invalid("name_invalid", field=field)
     return name
+
+
+def check_description(text: str, *, field: str) -> str:
+    """Some lines of text."""
+    said = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    if len(said) > limits.DESCRIPTION_MAX or any(unicodedata.category(char) == "Cc" for char in said.replace("\n", "")):
+        raise Invalid("description_invalid", field=field, most=limits.DESCRIPTION_MAX)
+    return said

@@ -2,10 +2,10 @@
 
 from apiflask import APIFlask
 
-from portal.api import accounts, admin, credentials, datasets, description, errors, health, rates, sessions, tasks
+from portal.api import accounts, admin, credentials, datasets, description, errors, health, rates, sessions, tasks, uploads
 from portal.extensions import csrf
 
-BLUEPRINTS = (accounts.bp, credentials.bp, sessions.bp, tasks.bp, datasets.bp, admin.bp, health.bp)
+BLUEPRINTS = (accounts.bp, credentials.bp, sessions.bp, tasks.bp, datasets.bp, uploads.bp, admin.bp, health.bp)
 
 
 def init_app(app: APIFlask) -> None:

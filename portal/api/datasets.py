@@ -1,18 +1,23 @@
-"""Datasets: list, describe, look at rows."""
+"""Datasets: list, describe, look at rows, remove."""
 
 from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
+from flask import url_for
 
 from portal.api import guards
 from portal.api.schemas import PageQuery
 from portal.api.schemas.datasets import (
     DatasetAnswer,
+    DatasetBody,
     DatasetsAnswer,
+    ProfileAnswer,
     RowsAnswer,
     RowsQuery,
 )
+from portal.api.schemas.tasks import TaskAnswer, dump
+from portal.extensions import db
 from portal.services import datasets
 
 bp = APIBlueprint("api_datasets", __name__, url_prefix="/api/v1/datasets", tag="datasets")
@@ -41,17 +46,63 @@ def show(uuid: UUID) -> Any:
     return DatasetAnswer.model_validate(datasets.get_for(guards.user(), uuid))
 
 
+@bp.patch("/<uuid:uuid>")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.input(DatasetBody, arg_name="body")
+@bp.output(DatasetAnswer)
+def change(uuid: UUID, body: DatasetBody) -> Any:
+    """Call it otherwise, describe it."""
+    dataset = datasets.change(guards.user(), uuid, name=body.name, description=body.description)
+    db.session.commit()
+    return DatasetAnswer.model_validate(dataset)
+
+
+@bp.delete("/<uuid:uuid>")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.output({}, status_code=204)
+def delete(uuid: UUID) -> Any:
+    """Remove it. Files that were exported of it stay."""
+    datasets.delete(guards.user(), uuid)
+    db.session.commit()
+    return "", 204
+
+
+@bp.post("/<uuid:uuid>/fetch")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.output(TaskAnswer, status_code=202)
+def fetch_again(uuid: UUID) -> Any:
+    """Fetch what it was made of once more, for a new dataset."""
+    task = datasets.fetch_again(guards.user(), uuid)
+    db.session.commit()
+    return dump(task), 202, {"Location": url_for("api_tasks.show", uuid=task.uuid)}
+
+
 @bp.get("/<uuid:uuid>/rows")
 @guards.bearer_required
 @bp.doc(security="bearer")
 @bp.input(RowsQuery, location="query", arg_name="query")
 @bp.output(RowsAnswer)
 def rows(uuid: UUID, query: RowsQuery) -> Any:
-    """Rows, from `offset` on."""
+    """Rows from `offset` on; of those that fit, if there are conditions; sorted, if that is asked for."""
     dataset = datasets.get_for(guards.user(), uuid)
+    db.session.commit()  # it may take a second: no connection is held
+    found = datasets.asked(dataset, query.where or [], query.sort, offset=query.offset, limit=query.limit)
     return {
         "columns": dataset.columns,
-        "items": datasets.rows(dataset, offset=query.offset, limit=query.limit),
+        "items": found.rows,
         "offset": query.offset,
+        "matching": dataset.rows if found.matching is None else found.matching,
         "rows": dataset.rows,
     }
+
+
+@bp.get("/<uuid:uuid>/profile")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.output(ProfileAnswer)
+def profile(uuid: UUID) -> Any:
+    """What is in each column: counts, least and greatest, quantiles, frequent values, a histogram."""
+    return {"columns": datasets.get_for(guards.user(), uuid, with_profile=True).profile}

@@ -24,6 +24,7 @@ _KEY = {"minLength": 1, "maxLength": 60}
 _HEADERS = {
     ("post", "/api/v1/tasks"): ("Idempotency-Key", "For a day the same key answers the same task", _KEY),
     ("get", "/api/v1/tasks/{uuid}"): ("If-None-Match", "The ETag last seen", {}),
+    ("get", "/api/v1/tasks/{uuid}/download"): ("Range", "Which bytes; `If-Range` with the ETag makes it safe", {}),
 }
 _TEXTUAL = {"type": "string"}
 _LOCATION = {"Location": {"description": "Where the task is", "schema": {"type": "string", "format": "uri-reference"}}}
@@ -35,7 +36,22 @@ _QUOTA = {
         "Waiting": "How many of your tasks wait",
         "Waiting-Limit": "How many may",
     }.items()
+} | {
+    f"X-Quota-Bytes-{name}": {"description": text, "schema": {"type": "integer", "minimum": 0}}
+    for name, text in {
+        "Kept": "Bytes of your datasets, exports and uploads",
+        "Kept-Limit": "How many may be",
+        "Fetched": "Bytes you took in during the last 24 hours",
+        "Fetched-Limit": "How many may be",
+    }.items()
 }
+_FILE = {
+    "ETag": {"description": "The file's SHA-256 in hex", "schema": _TEXTUAL},
+    "Repr-Digest": {"description": "SHA-256 of the whole file (RFC 9530)", "schema": _TEXTUAL},
+    "Content-Disposition": {"description": "Its name", "schema": _TEXTUAL},
+    "X-Row-Count": {"description": "Rows in it", "schema": {"type": "integer", "minimum": 0}},
+}
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _TOLD = {
     ("post", "/api/v1/tasks", "202"): _LOCATION | _QUOTA,
     ("get", "/api/v1/tasks", "200"): _QUOTA,
@@ -47,7 +63,10 @@ _TOLD = {
 _WAIT = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
 _MORE = {
     ("post", "/api/v1/tasks/{uuid}/cancel"): ("409",),
+    ("post", "/api/v1/tasks"): ("404", "409"),
     ("post", "/api/v1/tasks/{uuid}/retry"): ("409", "422"),
+    ("post", "/api/v1/datasets/{uuid}/fetch"): ("409", "422"),
+    ("post", "/api/v1/uploads"): ("400", "409", "413"),
     ("post", "/api/v1/auth/register"): ("409",),
     ("patch", "/api/v1/admin/users/{uuid}"): ("409",),
     ("post", "/api/v1/auth/login"): ("401",),
@@ -93,6 +112,12 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
         operation.setdefault("parameters", []).append(header)
     if (method, path) == ("get", "/api/v1/tasks/{uuid}"):
         responses["304"] = {"description": "Nothing has changed since"}
+    if path.endswith("/download"):
+        responses |= {"200": {"description": "The file", "content": _BINARY}}
+        responses |= {"206": {"description": "The part that was asked for", "content": _BINARY}}
+        responses |= {"304": {"description": "It is the same"}, "416": {"description": "It is not so long"}}
+    if (method, path) == ("post", "/api/v1/uploads"):
+        operation["requestBody"] = {"required": True, "content": _BINARY}
     for status, response in responses.items():
         if headers := _TOLD.get((method, path, status)):
             response["headers"] = headers

@@ -6,8 +6,10 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import g, make_response, request, url_for
 
+from portal import transfers
 from portal.api import guards
 from portal.api.schemas.tasks import (
+    RetryQuery,
     TaskAnswer,
     TaskBody,
     TaskEventsAnswer,
@@ -18,7 +20,7 @@ from portal.api.schemas.tasks import (
 )
 from portal.errors import Invalid
 from portal.extensions import db
-from portal.services import polls, quotas, tasks
+from portal.services import exports, polls, quotas, storage, tasks
 
 bp = APIBlueprint("api_tasks", __name__, url_prefix="/api/v1/tasks", tag="tasks")
 
@@ -88,19 +90,34 @@ def cancel(uuid: UUID) -> Any:
 @bp.post("/<uuid:uuid>/retry")
 @guards.bearer_required
 @bp.doc(security="bearer")
+@bp.input(RetryQuery, location="query", arg_name="query")
 @bp.output(TaskAnswer, status_code=202)
-def retry(uuid: UUID) -> Any:
+def retry(uuid: UUID, query: RetryQuery) -> Any:
     """Run a task again that failed, expired or was cancelled: a new one, and the same new one if asked again."""
-    task = tasks.retry(guards.user(), uuid)
+    task = tasks.retry(guards.user(), uuid, skip_broken=query.skip_broken)
     headers = {"Location": url_for(".show", uuid=task.uuid), **_quota()}
     db.session.commit()
     return dump(task), 202, headers
 
 
+@bp.get("/<uuid:uuid>/download")
+@guards.bearer_required
+@bp.doc(security="bearer")
+def download(uuid: UUID) -> Any:
+    """The file of a completed export. `Range` resumes it; `ETag` and `Repr-Digest` are of the whole."""
+    export = exports.get_for(guards.user(), uuid)
+    db.session.commit()  # it may take long: no connection is held
+    return transfers.download(export)
+
+
 def _quota() -> dict[str, str]:
-    """The caller's tasks now and how many may be, for the headers."""
-    use = quotas.use_of(guards.user())
+    """The caller's tasks and bytes now and how many may be, for the headers."""
+    use, held = quotas.use_of(guards.user()), storage.use_of(guards.user().id)
     return {
+        "X-Quota-Bytes-Kept": str(held.kept),
+        "X-Quota-Bytes-Kept-Limit": str(held.kept_limit),
+        "X-Quota-Bytes-Fetched": str(held.fetched),
+        "X-Quota-Bytes-Fetched-Limit": str(held.fetched_limit),
         "X-Quota-Tasks-Running": str(use.running),
         "X-Quota-Tasks-Running-Limit": str(use.running_limit),
         "X-Quota-Tasks-Waiting": str(use.waiting),

@@ -64,6 +64,7 @@ class Settings(GatewaySettings):
     fetch_max_seconds: float = Field(1500, gt=0)
     fetch_stall_seconds: float = Field(30, gt=0)
     fetch_memory_mb: int = Field(160, ge=64)
+    look_seconds: float = Field(5, gt=0)
 
     tasks_running_per_user: int = Field(5, ge=1)
     tasks_waiting_per_user: int = Field(1000, ge=1)
@@ -75,6 +76,10 @@ class Settings(GatewaySettings):
     task_lease_seconds: int = Field(30, ge=3)
     task_start_within_hours: int = Field(24, ge=1)
     dataset_keep_days: int = Field(90, ge=1)
+    export_keep_days: int = Field(7, ge=1)
+    upload_keep_hours: int = Field(24, ge=1)
+    bytes_kept_per_user: int = Field(20 * 1024**3, ge=1)
+    bytes_fetched_per_user_day: int = Field(50 * 1024**3, ge=1)
 
     sample_url: str = ""
 

@@ -58,6 +58,17 @@ class Watch:
             self._until = min(self._end, time.monotonic() + seconds)
             self._changed.notify()
 
+    def renew(self) -> None:
+        """After a step that took too long, which has been given up: the next may begin. The time for everything runs on."""
+        with self._changed:
+            if self._thread.is_alive() and not self.expired:
+                return
+            self.expired = self._cut = False
+            self._socket = None
+            self._until = self._end
+            self._thread = threading.Thread(target=self._wait, name="watch", daemon=True)
+            self._thread.start()
+
     def cut(self) -> None:
         """Break off whatever the socket is doing, and whatever the next one would do."""
         with self._changed:

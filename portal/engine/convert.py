@@ -1,15 +1,17 @@
-"""A CSV or NDJSON file becomes Parquet: rows in order, types from the whole file, memory bounded."""
+"""A file of any format we read becomes Parquet: rows in order, types from the whole file, memory bounded."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import duckdb
 
-from portal.engine import csv_source, database, ndjson_source
+from portal.engine import broken_rows, csv_source, database, json_source, ndjson_source, parquet_source, xlsx_source
+from portal.engine.broken_rows import Broken
 from portal.engine.columns import Column, readable
 from portal.engine.csv_dialect import Dialect
+from portal.engine.reading import Reading
 from portal.engine.sniff import Sniffed
 from portal.engine.stop import Stop
 from portal.engine.values import MISFIT, Type, cast, chosen, detection, identifier, literal, surviving
@@ -22,6 +24,7 @@ GROUP_CELLS = 600_000
 GROUP_BYTES = 24 * 1024 * 1024
 MANY_COLUMNS = 100  # each thread holds vectors of its own for each of them
 VECTOR = 2048  # DuckDB works in vectors of this many rows
+_PARTS = [VECTOR * n for n in (30, 20, 15, 12, 10, 6, 5, 4, 3, 2, 1)]
 MEMORY_MB = 160
 THREADS = 2
 
@@ -30,8 +33,13 @@ Report: TypeAlias = Callable[[float], object]
 
 @dataclass(frozen=True)
 class Converted:
+    """`skipped` rows were left out; of the first one `first_skipped` says line, reason and the beginning of its text."""
+
     rows: int
     columns: list[Column]
+    skipped: int = 0
+    first_skipped: dict[str, Any] | None = None
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,41 +56,95 @@ def convert(
     target: Path,
     *,
     work: Path,
+    reading: Reading = Reading(),  # noqa: B008  # it cannot change
     memory_mb: int = MEMORY_MB,
     threads: int = THREADS,
+    max_bytes: int = 2**63,
     stop: Stop,
     report: Report,
 ) -> Converted:
-    """Write `target`; `source` may be changed, `work` is a folder for this conversion alone.
+    """Write `target`; `source` is in UTF-8 if it is text, `work` is a folder for this conversion alone.
 
-    `report` gets the share that is done, 0 to 1; it falls when the file has to be read anew.
+    `report` gets the share that is done, 0 to 1; it falls when the file has to be read anew. `max_bytes` is for what
+    unpacks in a format of its own.
 
-    Raises `Stopped`, or `Fault`: `csv_broken_row`, `ndjson_broken_line`, `not_utf8`, `too_many_columns`,
-    `rows_too_big`, `disk_full`.
+    Raises `Stopped`, or `Fault`: `csv_broken_row`, `ndjson_broken_line` (reason `encoding`: not UTF-8), `json_broken`,
+    `xlsx_…`, `sheet_unknown`, `parquet_…`, `too_many_columns`, `rows_too_big`, `too_large`, `disk_full`.
     """
+    try:
+        if sniffed.format not in ("json", "xlsx"):
+            return _converted(source, sniffed, target, work, reading, memory_mb, threads, max_bytes, stop, report)
+        lines, sheet = work / "lines.ndjson", None
+        if sniffed.format == "json":
+            json_source.to_ndjson(source, lines, work=work, stop=stop, tick=lambda share: report(share / 3))
+        else:
+            made = xlsx_source.to_ndjson(
+                source,
+                lines,
+                work=work,
+                sheet=reading.sheet,
+                header=reading.header,
+                max_bytes=max_bytes,
+                stop=stop,
+                report=lambda share: report(share / 2),
+            )
+            sheet = made.name
+        as_lines = replace(sniffed, row_bytes=_row_bytes(lines))
+        done = _converted(lines, as_lines, target, work, reading, memory_mb, threads, max_bytes, stop, report)
+        lines.unlink()
+        return replace(done, sheet=sheet)
+    except duckdb.IOException as problem:
+        if "No space left" in str(problem) or "quota exceeded" in str(problem):
+            raise Fault("disk_full", passing=True) from problem
+        raise
+
+
+def _row_bytes(lines: Path) -> int:
+    with lines.open("rb") as file:
+        head = file.read(1024 * 1024)
+    return max(1, len(head) // max(1, head.count(b"\n")))
+
+
+def _converted(
+    source: Path,
+    sniffed: Sniffed,
+    target: Path,
+    work: Path,
+    reading: Reading,
+    memory_mb: int,
+    threads: int,
+    max_bytes: int,
+    stop: Stop,
+    report: Report,
+) -> Converted:
     width = len(sniffed.dialect.names) if sniffed.dialect else 20
     rows = min(GROUP_ROWS, GROUP_CELLS // width, GROUP_BYTES // sniffed.row_bytes)
     # Wide tables need a vector for each column several times over, whatever the size of a group.
-    attempts = [(memory_mb + width // 4, rows // VECTOR * VECTOR), (3 * memory_mb + width // 2, VECTOR)]
+    attempts = [(memory_mb + width // 4, _group(rows)), (3 * memory_mb + width // 2, VECTOR)]
     for megabytes, group_rows in attempts:
-        files = (source, target)
         try:
             with database.opened(
-                memory_mb=megabytes, threads=1 if width > MANY_COLUMNS else threads, files=files, folder=work
+                memory_mb=megabytes,
+                threads=1 if width > MANY_COLUMNS else threads,
+                files=(source, target),
+                folder=work,
             ) as connection:
-                job = _Job(connection, source, target, work, max(VECTOR, group_rows), stop, report)
-                return job.csv(sniffed.dialect) if sniffed.dialect else job.ndjson()
+                job = _Job(connection, source, target, work, reading, group_rows, max_bytes, stop, report)
+                if sniffed.dialect:
+                    return job.csv(sniffed.dialect)
+                return job.parquet() if sniffed.format == "parquet" else job.ndjson(sniffed.format)
         except (
             duckdb.OutOfMemoryException,
             duckdb.NotImplementedException,
         ):
             # The second is for a row larger than its buffer.
             continue
-        except duckdb.IOException as problem:
-            if "No space left" in str(problem) or "quota exceeded" in str(problem):
-                raise Fault("disk_full", passing=True) from problem
-            raise
     raise Fault("rows_too_big")
+
+
+def _group(rows: int) -> int:
+    """Rows in a group: a part of what DuckDB hands on at once, else it writes with one thread only."""
+    return max(VECTOR, max((part for part in _PARTS if part <= rows), default=VECTOR))
 
 
 @dataclass(frozen=True)
@@ -91,7 +153,9 @@ class _Job:
     source: Path
     target: Path
     work: Path
+    reading: Reading
     group_rows: int
+    max_bytes: int
     stop: Stop
     report: Report
 
@@ -99,35 +163,80 @@ class _Job:
         try:
             return self._csv(self.source, dialect)
         except duckdb.InvalidInputException as problem:
-            csv_source.find_broken_row(self.source, dialect, self.stop, str(problem))
-        even = self.work / "even.csv"
-        csv_source.even_line_ends(self.source, even, dialect, self.stop)
+            message = str(problem)
+        clean = self.work / "clean.csv"
         try:
-            return self._csv(even, dialect)
+            if broken := self._broken_rows(dialect, clean):
+                done = self._csv(clean, replace(dialect, skip=0))
+                return replace(done, skipped=broken.count, first_skipped=broken.first)
+            csv_source.even_line_ends(self.source, clean, dialect, self.stop)
+            return self._csv(clean, dialect)
         except duckdb.InvalidInputException as problem:
-            raise csv_source.unreadable(str(problem)) from problem
+            raise csv_source.unreadable(message) from problem
         finally:
-            even.unlink()
+            clean.unlink(missing_ok=True)
 
-    def ndjson(self) -> Converted:
+    def _broken_rows(self, dialect: Dialect, clean: Path) -> Broken | None:
+        """None when there are none; else `clean` is a copy without them, if they may be skipped."""
+        broken = broken_rows.of_csv(self.source, dialect, self.stop)
+        if not broken.count:
+            return None
+        if not self.reading.skip_broken:
+            raise broken.fault("csv_broken_row")
+        with clean.open("w", encoding="utf-8", newline="") as good:
+            return broken_rows.of_csv(self.source, dialect, self.stop, good)
+
+    def ndjson(self, format_: str) -> Converted:
         ndjson_source.blank_mark(self.source)
+        done = self._objects(self.source, mixed_as_text=format_ == "xlsx")
+        if done is not None:
+            return done
+        broken = broken_rows.of_ndjson(self.source, self.stop)
+        if not broken.count:
+            return self._lines(self.source)
+        if not self.reading.skip_broken:
+            raise broken.fault("ndjson_broken_line")
+        clean = self.work / "clean.ndjson"
+        with clean.open("wb") as good:
+            broken = broken_rows.of_ndjson(self.source, self.stop, good)
+        done = self._objects(clean) or self._lines(clean)
+        clean.unlink()
+        return replace(done, skipped=broken.count, first_skipped=broken.first)
+
+    def _objects(self, path: Path, *, mixed_as_text: bool = False) -> Converted | None:
+        """The keys as columns; None where that cannot be done."""
         for exact in (False, True):
             try:
-                found = ndjson_source.columns_of(self.connection, self.source, self.stop, self._first_half, exact=exact)
+                found = ndjson_source.columns_of(self.connection, path, self.stop, self._first_half, exact=exact)
                 if found is None:
-                    break
+                    return None
+                if mixed_as_text:
+                    found = [ndjson_source.of_a_sheet(column) for column in found]
                 columns = [(column.name, column.candidates, column.expression) for column in found]
-                return self._typed(_Plan(ndjson_source.relation(self.source, found), columns), self._second_half)
+                return self._typed(_Plan(ndjson_source.relation(path, found), columns), self._second_half)
             except _Misfit:
                 continue
             except duckdb.InvalidInputException:  # a key twice in one object
-                break
+                return None
+        return None
+
+    def _lines(self, path: Path) -> Converted:
+        """Each object whole, for those no table can hold."""
         try:
-            return self._copy(
-                _Plan(ndjson_source.lines_relation(self.source), [("json", (), '"json"')]), [()], self.report
-            )
+            return self._copy(_Plan(ndjson_source.lines_relation(path), [("json", (), '"json"')]), [()], self.report)
         except duckdb.InvalidInputException as problem:
             raise ndjson_source.unreadable(str(problem)) from problem
+
+    def parquet(self) -> Converted:
+        found = parquet_source.selection(self.connection, self.source, self.stop, max_bytes=self.max_bytes)
+        columns = [(name, (), expression) for name, expression in found]
+        plan = _Plan(parquet_source.relation(self.source), columns)
+        try:
+            return self._copy(plan, [()] * len(columns), self.report)
+        except (duckdb.InvalidInputException, duckdb.IOException) as problem:
+            if "No space left" in str(problem):
+                raise
+            raise parquet_source.unreadable(problem) from problem
 
     def _csv(self, path: Path, dialect: Dialect) -> Converted:
         columns = [(name, types, identifier(name)) for name, types in zip(dialect.names, dialect.types, strict=True)]

@@ -19,6 +19,7 @@ MAX_COLUMNS = 1000
 LONGEST_LINE = 2_000_000  # bytes; DuckDB is told the same
 TYPED_CELLS = 100_000
 DELIMITERS = (",", "\t", ";", "|")
+QUOTE = '"'
 
 # The default of 128 KiB refuses honest long texts; the limit is one for the process.
 csv.field_size_limit(2 * LONGEST_LINE)
@@ -44,24 +45,44 @@ def reader(lines: Iterable[str], delimiter: str, quote: str) -> "Reader":
     return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
 
 
-def guess(text: str) -> Dialect:
-    """The dialect of a sample that holds whole lines (but perhaps half of a quoted cell at its end)."""
+def guess(
+    text: str, *, delimiter: str | None = None, quote: str | None = None, header: bool | None = None
+) -> Dialect:
+    """The dialect of a sample that holds whole lines (but perhaps half of a quoted cell at its end).
+
+    What is given is not guessed. Raises `Fault`: `delimiter_invalid`, `too_many_columns`.
+    """
+    if delimiter is not None:
+        checked_delimiter(delimiter)
     lines = list(io.StringIO(text, newline=""))  # not splitlines(): that splits at form feeds and the like, too
     skip = next((number for number, line in enumerate(lines) if line.strip("\r\n")), 0)
     lines = lines[skip:]
-    best = max(DELIMITERS, key=lambda delimiter: (*_fit(lines, delimiter, '"'), -DELIMITERS.index(delimiter)))
-    quote = '"'
-    if best == "\t" and _fit(lines, best, '"')[0] < 1 and _fit(lines, best, "")[0] == 1:
-        quote = ""  # tab-separated files know no quoting, so a stray quote is a character like any other
-    rows, _ = _rows(lines, best, quote)
-    header = _has_header(rows)
+    best, quoting = _separators(lines, delimiter, quote)
+    rows, _ = _rows(lines, best, quoting)
+    named = has_header(rows) if header is None else header
     width = len(rows[0]) if rows else 1
     if width > MAX_COLUMNS:
         raise Fault("too_many_columns", columns=width, limit=MAX_COLUMNS)
-    cells = rows[0] if header else [""] * width
-    body = rows[1 if header else 0 :][: max(20, TYPED_CELLS // width)]
+    cells = rows[0] if named else [""] * width
+    body = rows[1 if named else 0 :][: max(20, TYPED_CELLS // width)]
     types = (values.narrowed(row[position] for row in body if position < len(row)) for position in range(width))
-    return Dialect(best, quote, header, tuple(unique_names(cells)), tuple(types), skip)
+    return Dialect(best, quoting, named, tuple(unique_names(cells)), tuple(types), skip)
+
+
+def checked_delimiter(delimiter: str) -> str:
+    """One character that no value is made of. Raises `Fault('delimiter_invalid')`."""
+    if len(delimiter) != 1 or delimiter.isalnum() or delimiter in "\r\n\0\"'.-+_" or not delimiter.isascii():
+        raise Fault("delimiter_invalid")
+    return delimiter
+
+
+def _separators(lines: list[str], delimiter: str | None, quote: str | None) -> tuple[str, str]:
+    quoting = QUOTE if quote is None else quote
+    choices = DELIMITERS if delimiter is None else (delimiter,)
+    best = max(choices, key=lambda choice: (*_fit(lines, choice, quoting), -choices.index(choice)))
+    if quote is None and best == "\t" and _fit(lines, best, QUOTE)[0] < 1 and _fit(lines, best, "")[0] == 1:
+        quoting = ""  # tab-separated files know no quoting, so a stray quote is a character like any other
+    return best, quoting
 
 
 def unique_names(cells: Iterable[str]) -> list[str]:
@@ -103,7 +124,7 @@ def _rows(lines: list[str], delimiter: str, quote: str, most: int = 500) -> tupl
     return rows, True
 
 
-def _has_header(rows: list[list[str]]) -> bool:
+def has_header(rows: list[list[str]]) -> bool:
     """Whether the first row names the columns: it does unless it looks like the rows below.
 
     A column of numbers or dates speaks for a header if its first cell is none, against it if it is one;

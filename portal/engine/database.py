@@ -38,6 +38,7 @@ def opened(
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = true")
         connection.execute("SET enable_progress_bar_print = false")
+        connection.execute("SET parquet_metadata_cache = true")
         connection.execute(f"SET allowed_paths = [{', '.join(literal(str(file)) for file in files)}]")
         if folder:
             connection.execute(f"SET allowed_directories = [{literal(f'{folder}/')}]")
@@ -48,13 +49,20 @@ def opened(
         connection.close()
 
 
-def run(connection: duckdb.DuckDBPyConnection, sql: str, stop: Stop, tick: Tick | None = None) -> list[tuple[Any, ...]]:
+def run(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    stop: Stop,
+    tick: Tick | None = None,
+    values: Sequence[Any] = (),
+) -> list[tuple[Any, ...]]:
     """The rows of a query. It runs in a thread of its own, so that this one can stop it and report how far it is.
 
-    `tick` is called in the caller's thread with the share that is done, 0 to 1. Raises `Stopped` or what DuckDB raises.
+    `tick` is called in the caller's thread with the share that is done, 0 to 1; what it raises ends the query.
+    `values` are bound. Raises `Stopped` or what DuckDB raises.
     """
     with stop.interrupting(connection.interrupt), ThreadPoolExecutor(1, thread_name_prefix="query") as pool:
-        query = pool.submit(lambda: connection.execute(sql).fetchall())
+        query = pool.submit(lambda: connection.execute(sql, list(values)).fetchall())
         try:
             while not wait([query], TICK_SECONDS).done:
                 stop.check()

@@ -1,31 +1,64 @@
-"""A data address becomes a Parquet file: download, unpack, sniff, convert."""
+"""A data address, or a file that was sent, becomes a Parquet file: download, unpack, sniff, decode, convert, profile."""
 
 import errno
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from portal.engine import convert, download, sniff, unpack
+from portal.engine import convert, download, encoding, sniff, unpack
 from portal.engine.columns import Column
-from portal.engine.convert import MEMORY_MB, THREADS
-from portal.engine.download import Download, Limits
+from portal.engine.convert import MEMORY_MB, THREADS, Converted
+from portal.engine.download import Allow, Limits
 from portal.engine.guard import Policy
 from portal.engine.meter import Meter
+from portal.engine.profile import profile
+from portal.engine.reading import Reading
+from portal.engine.sniff import Sniffed
 from portal.engine.stop import Stop
 from portal.errors import Fault
 
-MAX_LAYERS = 2  # a .csv.gz that a server has packed once more on the way
-_ENDINGS = re.compile(r"(\.(gz|gzip|csv|tsv|txt|tab|ndjson|jsonl|json))+\Z", re.IGNORECASE)
+_ENDINGS = re.compile(
+    r"(\.(gz|gzip|zst|zstd|zip|csv|tsv|txt|tab|ndjson|jsonl|json|parquet|xlsx))+\Z",
+    re.IGNORECASE,
+)
 
 # Where each step begins and ends, in per cent.
-_CONNECTING, _DOWNLOADING, _UNPACKING, _CONVERTING, _STORING = (0, 0), (1, 50), (50, 60), (60, 97), (97, 99)
+_CONNECTING, _DOWNLOADING, _UNPACKING, _DECODING = (0, 0), (1, 45), (45, 52), (52, 55)
+_CONVERTING, _PROFILING, _STORING = (55, 87), (87, 97), (97, 99)
 _PIECE = 4 * 1024**2  # bytes hashed between two looks at whether to stop
 
 
 @dataclass(frozen=True)
+class Web:
+    """An address, the request headers for it, and where its file lies: what is there already is gone on with."""
+
+    url: str
+    headers: Mapping[str, str]
+    path: Path
+
+
+@dataclass(frozen=True)
+class Local:
+    """A file on this machine, which is only read."""
+
+    path: Path
+    name: str
+    bytes: int
+    sha256: str
+
+
+Source: TypeAlias = Web | Local
+
+
+@dataclass(frozen=True)
 class Fetched:
-    """`path` is the Parquet file, inside the work folder; `source_*` are of the file as it was transferred."""
+    """`path` is the Parquet file, inside the work folder; `source_*` are of the file as it was transferred.
+
+    `found` is how it was read. `skipped` rows could not be and were left out; `first_skipped` tells of the first.
+    """
 
     path: Path
     rows: int
@@ -36,80 +69,187 @@ class Fetched:
     stored_sha256: str
     final_url: str
     suggested_name: str
+    found: dict[str, Any] = field(default_factory=dict)
+    profile: list[dict[str, Any]] = field(default_factory=list)
+    skipped: int = 0
+    first_skipped: dict[str, Any] | None = None
 
 
 def to_parquet(
-    url: str,
+    source: Source,
     work: Path,
     *,
-    format: str | None = None,
+    reading: Reading = Reading(),  # noqa: B008  # it cannot change
     policy: Policy,
     limits: Limits,
+    allow: Allow = lambda count: None,
     memory_mb: int = MEMORY_MB,
     threads: int = THREADS,
     stop: Stop,
     meter: Meter,
 ) -> Fetched:
-    """Fetch `url` into `work`, an existing folder for this fetch alone; `format` is what the user says it is.
+    """Make a dataset's file in `work`, an existing folder for this fetch alone; `reading` is what the user says of the source.
 
     `meter` says how far it is, to whoever reads it. Raises `Stopped`, or `Fault` with the reason;
-    what is left in `work` is the caller's to remove.
+    what is left in `work`, and the downloaded file, are the caller's to remove.
     """
     try:
-        return _to_parquet(url, work, format, policy, limits, memory_mb, threads, stop, meter)
+        return _Fetch(work, reading, policy, limits, allow, memory_mb, threads, stop, meter).run(source)
     except OSError as problem:
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Fault("disk_full", passing=True) from problem
         raise
 
 
-def _to_parquet(
-    url: str,
-    work: Path,
-    said: str | None,
-    policy: Policy,
-    limits: Limits,
-    memory_mb: int,
-    threads: int,
-    stop: Stop,
-    meter: Meter,
-) -> Fetched:
-    meter.step("connecting", _CONNECTING)
-    source, target = work / "source", work / "data.parquet"
+@dataclass(frozen=True)
+class _Fetch:
+    work: Path
+    reading: Reading
+    policy: Policy
+    limits: Limits
+    allow: Allow
+    memory_mb: int
+    threads: int
+    stop: Stop
+    meter: Meter
 
-    def received(size: int, total: int | None) -> None:
-        if size == 0:
-            meter.step("downloading", _DOWNLOADING)
-        meter.moved(size, total)
+    def run(self, source: Source) -> Fetched:
+        came = self._downloaded(source) if isinstance(source, Web) else source
+        plain, peeled = self._unpacked(came.path)
+        sniffed = sniff.sniff(plain, self.reading)
+        target = self.work / "data.parquet"
+        converted, sniffed = self._converted(plain, sniffed, target, keep=came.path)
+        self.meter.step("profiling", _PROFILING)
+        found = profile(
+            target,
+            converted.columns,
+            work=self.work,
+            memory_mb=self.memory_mb,
+            threads=self.threads,
+            stop=self.stop,
+            report=lambda share: self.meter.moved(share, 1),
+        )
+        self.meter.step("storing", _STORING)
+        stored_sha256 = _hashed(target, self.stop, self.meter)
+        return Fetched(
+            path=target,
+            rows=converted.rows,
+            columns=converted.columns,
+            source_bytes=came.bytes,
+            source_sha256=came.sha256,
+            stored_bytes=target.stat().st_size,
+            stored_sha256=stored_sha256,
+            final_url=source.url if isinstance(source, Web) else "",
+            suggested_name=_ENDINGS.sub("", came.name) or "data",
+            found=_found(sniffed, converted, peeled),
+            profile=found,
+            skipped=converted.skipped,
+            first_skipped=converted.first_skipped,
+        )
 
-    came = download.download(url, source, policy=policy, limits=limits, stop=stop, report=received)
-    source = _unpacked(source, limits, stop, meter)
-    sniffed = sniff.sniff(source, said)
-    meter.step("converting", _CONVERTING)
-    converted = convert.convert(
-        source,
-        sniffed,
-        target,
-        work=work,
-        memory_mb=memory_mb,
-        threads=threads,
-        stop=stop,
-        report=lambda share: meter.moved(share, 1),
-    )
-    source.unlink()
-    meter.step("storing", _STORING)
-    stored_sha256 = _hashed(target, stop, meter)
-    return Fetched(
-        path=target,
-        rows=converted.rows,
-        columns=converted.columns,
-        source_bytes=came.bytes,
-        source_sha256=came.sha256,
-        stored_bytes=target.stat().st_size,
-        stored_sha256=stored_sha256,
-        final_url=came.final_url,
-        suggested_name=_name(came),
-    )
+    def _downloaded(self, source: Web) -> Local:
+        self.meter.step("connecting", _CONNECTING)
+        begun = False
+
+        def received(size: int, total: int | None) -> None:
+            nonlocal begun
+            if not begun:
+                self.meter.step("downloading", _DOWNLOADING)
+                begun = True
+            self.meter.moved(size, total)
+
+        came = download.download(
+            source.url,
+            source.path,
+            headers=source.headers,
+            policy=self.policy,
+            limits=self.limits,
+            stop=self.stop,
+            report=received,
+            allow=self.allow,
+        )
+        host = came.final_url.partition("://")[2].partition("/")[0]
+        name = came.filename if came.filename and _ENDINGS.sub("", came.filename) else host
+        return Local(source.path, name, came.bytes, came.sha256)
+
+    def _unpacked(self, path: Path) -> tuple[Path, list[str]]:
+        if unpack.packing_of(path):
+            self.meter.step("unpacking", _UNPACKING)
+        return unpack.unpacked(
+            path,
+            self.work,
+            member=self.reading.member,
+            limits=self.limits,
+            stop=self.stop,
+            report=lambda read, size, written: self.meter.moved(read, size, bytes=written),
+        )
+
+    def _converted(self, plain: Path, sniffed: Sniffed, target: Path, *, keep: Path) -> tuple[Converted, Sniffed]:
+        if sniffed.encoding != encoding.UTF8:
+            plain = self._decoded(plain, sniffed.encoding, keep)
+        try:
+            return self._convert(plain, sniffed, target, keep), sniffed
+        except Fault as fault:
+            if fault.params.get("reason") != "encoding" or self.reading.encoding:
+                raise
+            # Its beginning was ASCII, and the rest is not UTF-8.
+            other = encoding.late(plain, self.stop)
+            if other is None:
+                raise Fault("not_utf8", line=fault.params["line"]) from None
+        target.unlink(missing_ok=True)
+        sniffed = sniff.sniff(self._decoded(plain, other, keep), self.reading)
+        return self._converted(self.work / "decoded", sniffed, target, keep=keep)
+
+    def _decoded(self, plain: Path, written: str, keep: Path) -> Path:
+        self.meter.step("decoding", _DECODING)
+        target = self.work / "decoded"
+        encoding.to_utf8(plain, target, written, stop=self.stop, report=self.meter.moved)
+        if plain != keep:
+            plain.unlink()
+        return target
+
+    def _convert(self, plain: Path, sniffed: Sniffed, target: Path, keep: Path) -> Converted:
+        if sniffed.format == "ndjson" and plain == keep:  # a byte order mark in it is going to be blanked
+            plain = _own_copy(plain, self.work / "plain", self.stop)
+        self.meter.step("converting", _CONVERTING)
+        converted = convert.convert(
+            plain,
+            sniffed,
+            target,
+            work=self.work,
+            reading=self.reading,
+            memory_mb=self.memory_mb,
+            threads=self.threads,
+            max_bytes=self.limits.max_bytes,
+            stop=self.stop,
+            report=lambda share: self.meter.moved(share, 1),
+        )
+        if plain != keep:
+            plain.unlink()
+        return converted
+
+
+def _own_copy(path: Path, copy: Path, stop: Stop) -> Path:
+    """The file itself, unless it has a mark that must not stay."""
+    with path.open("rb") as file:
+        if not file.read(3).startswith(b"\xef\xbb\xbf"):
+            return path
+        with copy.open("wb") as out:
+            while piece := file.read(_PIECE):
+                stop.check()
+                out.write(piece)
+    return copy
+
+
+def _found(sniffed: Sniffed, converted: Converted, peeled: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"format": sniffed.format}
+    if sniffed.format not in ("parquet", "xlsx"):
+        found["encoding"] = sniffed.encoding
+    if dialect := sniffed.dialect:
+        found |= {"delimiter": dialect.delimiter, "quote": dialect.quote, "header": dialect.header}
+    if peeled:
+        found["packed"] = peeled
+    return found | ({"sheet": converted.sheet} if converted.sheet else {})
 
 
 def _hashed(path: Path, stop: Stop, meter: Meter) -> str:
@@ -121,27 +261,3 @@ def _hashed(path: Path, stop: Stop, meter: Meter) -> str:
             meter.moved(file.tell(), size)
     stop.check()
     return digest.hexdigest()
-
-
-def _unpacked(source: Path, limits: Limits, stop: Stop, meter: Meter) -> Path:
-    for layer in range(MAX_LAYERS):
-        if not unpack.is_gzip(source):
-            break
-        plain = source.with_name(f"plain{layer}")
-        meter.step("unpacking", _UNPACKING)
-        unpack.gunzip(
-            source,
-            plain,
-            limits=limits,
-            stop=stop,
-            report=lambda read, size, written: meter.moved(read, size, bytes=written),
-        )
-        source.unlink()
-        source = plain
-    return source
-
-
-def _name(came: Download) -> str:
-    """What to call the dataset: the file's name without its endings, else the host."""
-    host = came.final_url.partition("://")[2].partition("/")[0]
-    return _ENDINGS.sub("", came.filename or "") or host

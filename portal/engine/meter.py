@@ -62,8 +62,9 @@ class _Step:
                 return self.code, {"bytes": self.done, "total": self.total, "rate": round(rate), "left": left}
             case "unpacking":
                 return self.code, {**self.params, "left": left}
-            case "converting":
-                return self.code, {"share": min(99, int(100 * self.done)), "left": left}
+            case "converting" | "decoding" | "profiling" | "exporting" | "packing":
+                share = min(99, int(100 * self.done / self.total)) if self.total else 0
+                return self.code, {"share": share, "left": left}
             case _:
                 return self.code, {}
 

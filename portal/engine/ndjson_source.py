@@ -18,7 +18,7 @@ from portal.engine import database
 from portal.engine.columns import children
 from portal.engine.csv_dialect import MAX_COLUMNS
 from portal.engine.stop import Stop
-from portal.engine.values import MISFIT, TYPES, Type, identifier, literal
+from portal.engine.values import MIDNIGHT, MISFIT, TYPES, Type, identifier, literal
 from portal.errors import Fault
 
 LONGEST_LINE = 32_000_000  # bytes; DuckDB reads in buffers of 32 MiB
@@ -42,6 +42,15 @@ class Field:
     expression: str
 
 
+def of_a_sheet(field: Field) -> Field:
+    """The same for what was a workbook: values of several kinds become text, a day is a moment at midnight."""
+    if field.sql_type == "JSON":
+        return Field(field.name, field.sql_type, (), f"{identifier(field.name)} ->> '$'")
+    if field.candidates == DATES:
+        return Field(field.name, field.sql_type, (MIDNIGHT, *DATES), field.expression)
+    return field
+
+
 def blank_mark(path: Path) -> None:
     """Overwrite a byte order mark with spaces: DuckDB skips it in one of its two passes only."""
     with path.open("r+b") as file:
@@ -53,16 +62,14 @@ def blank_mark(path: Path) -> None:
 def columns_of(
     connection: duckdb.DuckDBPyConnection, path: Path, stop: Stop, tick: database.Tick, *, exact: bool
 ) -> list[Field] | None:
-    """The columns of the whole file, None if it has no common ones (keys that differ in case alone, or repeat).
+    """The columns of the whole file, None if it has no common ones (keys that differ in case alone, or repeat) or is broken.
 
-    With `exact`, numbers are read as text where a double might lose digits. Raises `Fault`: `ndjson_broken_line`,
-    `not_utf8`, `too_many_columns`.
+    With `exact`, numbers are read as text where a double might lose digits. Raises `Fault('too_many_columns')`.
     """
     detect = "sample_size = -1, dateformat = 'iso', timestampformat = 'iso'"
     try:
         database.run(connection, f"FROM {_read(path, detect)} LIMIT 0", stop, tick)
     except (duckdb.InvalidInputException, duckdb.BinderException, duckdb.NotImplementedException):
-        find_broken_line(path, stop)
         return None
     found = [(entry[0], entry[1]) for entry in connection.description or []]
     if len(found) > MAX_COLUMNS:
@@ -81,37 +88,24 @@ def lines_relation(path: Path) -> str:
     return f"read_json({literal(str(path))}, format = 'newline_delimited', records = false, columns = {{json: 'JSON'}})"
 
 
-def find_broken_line(path: Path, stop: Stop) -> None:
-    """Look for a line that is no JSON object; return if there is none.
-
-    Raises `Fault`: `ndjson_broken_line` (reason `syntax`, `not_object`, `too_deep` or `too_long`) or `not_utf8`.
-    """
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(LONGEST_LINE + 1):
-            number += 1
-            stop.check()  # at each: a line may take a second
-            if reason := _wrong_with(line, number):
-                raise Fault("ndjson_broken_line", line=number, reason=reason)
-
-
 def unreadable(message: str) -> Fault:
     """For a file in which nothing wrong can be found, and that DuckDB cannot read all the same."""
     line = _LINE.search(message)
     return Fault("ndjson_broken_line", line=int(line[1]) if line else 0, reason="syntax")
 
 
-def _wrong_with(line: bytes, number: int) -> str | None:
+def wrong_with(line: bytes) -> str | None:
+    """Why a line is no JSON object: `syntax`, `not_object`, `too_deep`, `too_long` or `encoding`."""
     if len(line) > LONGEST_LINE:
         return "too_long"
-    if not line.strip():
+    if not line.strip(b" \t\r\n\xef\xbb\xbf"):
         return None
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = json.loads(line.decode("utf-8-sig"))
         if _SURROGATE.search(line):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
-        raise Fault("not_utf8", line=number) from None
+        return "encoding"
     except ValueError:
         return "syntax"
     except RecursionError:

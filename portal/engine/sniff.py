@@ -4,16 +4,17 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from portal.engine import csv_dialect
+from portal.engine import csv_dialect, encoding
 from portal.engine.csv_dialect import Dialect
+from portal.engine.reading import Reading
 from portal.errors import Fault
 
 SAMPLE = 1024 * 1024
-FORMATS = ("csv", "ndjson")
+ROW_BYTES = 1000  # of a format whose rows cannot be counted from outside
 
+_OURS = {b"PAR1": "parquet", b"PARE": "parquet"}
 # Data formats a person may rightly hope for, and things that are no table at all.
 _DATA = {
-    b"PAR1": "parquet",
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -37,52 +38,60 @@ _OTHER = {
     b"\x7fELF": "elf",
     b"MZ\x90": "exe",
 }
-_BOMS = {
-    b"\xff\xfe\x00\x00": "UTF-32",
-    b"\x00\x00\xfe\xff": "UTF-32",
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-}
-_TEXT_CONTROLS = set(b"\t\n\r\f\x1b")
+_TEXT_CONTROLS = set(b"\0\t\n\r\f\x1b")
 
 
 @dataclass(frozen=True)
 class Sniffed:
-    """`dialect` is there for csv alone. `row_bytes` is the mean length of a row in the sample."""
+    """`dialect` is there for csv and tsv alone. `row_bytes` is the mean length of a row in the sample."""
 
     format: str
     dialect: Dialect | None
     row_bytes: int
+    encoding: str = encoding.UTF8
 
 
-def sniff(path: Path, said: str | None = None) -> Sniffed:
-    """Tell csv from ndjson; `said` ("csv" or "ndjson") is what the user called it.
+def sniff(path: Path, reading: Reading = Reading()) -> Sniffed:  # noqa: B008  # it cannot change
+    """Tell what a file is. `reading` is what the user says of it: the format must fit, the rest is taken as said.
 
     Raises `Fault`: `file_empty`, `format_not_supported`, `not_data`, `not_what_it_says`, `encoding_not_supported`,
-    `not_utf8`, `too_many_columns`.
+    `not_utf8`, `not_text_in`, `too_many_columns`, `delimiter_invalid`.
     """
+    said = reading.format
     with path.open("rb") as file:
         head = file.read(SAMPLE)
     if not head:
         raise Fault("file_empty")
     if found := _signature(head):
-        raise _unwelcome(found, said)
-    text = _text(head, whole=path.stat().st_size <= SAMPLE, said=said)
+        if found not in ("parquet", "xlsx"):
+            raise _unwelcome(found, said)
+        return _fitting(Sniffed(found, None, ROW_BYTES), said)
+    text, written = _text(head, whole=path.stat().st_size <= SAMPLE, reading=reading)
     if not text.strip():
         raise Fault("file_empty")
     if found := _markup(text):
         raise _unwelcome(found, said)
-    row_bytes = max(1, len(head) // max(1, text.count("\n"), text.count("\r")))
-    format_ = _json_kind(text, said) or "csv"
-    if format_ not in FORMATS:
-        raise _unwelcome(format_, said)
-    if said and said != format_:
-        raise Fault("not_what_it_says", said=said, found=format_)
-    return Sniffed(format_, csv_dialect.guess(text) if format_ == "csv" else None, row_bytes)
+    rows = max(1, text.count("\n"), text.count("\r"))
+    found = _json_kind(text, said)
+    if found is None:
+        return _fitting(_separated(text, reading, rows, written), said)
+    return _fitting(Sniffed(found, None, max(1, len(text) // rows), written), said)
+
+
+def _separated(text: str, reading: Reading, rows: int, written: str) -> Sniffed:
+    delimiter = reading.delimiter or ("\t" if reading.format == "tsv" else None)
+    dialect = csv_dialect.guess(text, delimiter=delimiter, quote=reading.quote, header=reading.header)
+    return Sniffed("tsv" if dialect.delimiter == "\t" else "csv", dialect, max(1, len(text) // rows), written)
+
+
+def _fitting(found: Sniffed, said: str | None) -> Sniffed:
+    if said and said != found.format and not {said, found.format} <= {"csv", "tsv"}:
+        raise Fault("not_what_it_says", said=said, found=found.format)
+    return found
 
 
 def _signature(head: bytes) -> str | None:
-    for magic, name in (_DATA | _OTHER).items():
+    for magic, name in (_OURS | _DATA | _OTHER).items():
         if head.startswith(magic) and (name != "orc" or b"\0" in head):
             office = name == "zip" and (b"xl/" in head[:8192] or b"[Content_Types].xml" in head[:8192])
             return "xlsx" if office else name
@@ -96,29 +105,20 @@ def _unwelcome(found: str, said: str | None) -> Fault:
     return Fault("format_not_supported" if supported_by_others else "not_data", found=found)
 
 
-def _text(head: bytes, *, whole: bool, said: str | None) -> str:
-    """The sample as text, cut at the end of a line unless it is the whole file."""
-    for bom, encoding in _BOMS.items():
-        if head.startswith(bom):
-            raise Fault("encoding_not_supported", found=encoding)
-    if b"\0" in head:
-        share = head[:4096].count(0) / len(head[:4096])
-        if 0.3 < share < 0.7 and not any(byte < 9 for byte in head[:4096].replace(b"\0", b"")):
-            raise Fault("encoding_not_supported", found="UTF-16")
-        raise _unwelcome("binary", said)
+def _text(head: bytes, *, whole: bool, reading: Reading) -> tuple[str, str]:
+    """The sample as text, cut at the end of a line unless it is the whole file; and its encoding."""
+    controls = sum(byte < 32 and byte not in _TEXT_CONTROLS for byte in head[:4096])
+    two_bytes = reading.encoding == "utf-16" or head[:2] in (b"\xff\xfe", b"\xfe\xff") or encoding.wide(head)
+    if controls > len(head[:4096]) / 100 and not two_bytes:
+        raise _unwelcome("binary", reading.format)
+    written = encoding.found(head, whole=whole, said=reading.encoding)
+    if written is None:
+        raise _unwelcome("binary", reading.format)
+    text = encoding.text(head, written, whole=whole)
     if not whole:
-        end = max(head.rfind(b"\n"), head.rfind(b"\r")) + 1
-        head = head[:end] if end else head[: len(head) - 4]
-    try:
-        return head.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        if not whole and problem.start >= len(head) - 4 and problem.reason == "unexpected end of data":
-            return head[: problem.start].decode("utf-8-sig")
-        controls = sum(byte < 32 and byte not in _TEXT_CONTROLS for byte in head[:4096])
-        if controls > len(head[:4096]) / 100:
-            raise _unwelcome("binary", said) from None
-        line = head.count(b"\n", 0, problem.start) or head.count(b"\r", 0, problem.start)
-        raise Fault("not_utf8", line=line + 1) from None
+        end = max(text.rfind("\n"), text.rfind("\r")) + 1
+        text = text[:end] if end else text[:-4]
+    return text, written
 
 
 def _markup(text: str) -> str | None:
@@ -136,7 +136,11 @@ def _json_kind(text: str, said: str | None) -> str | None:
     lines = [line for line in start[: 256 * 1024].split("\n") if line.strip()][:50]
     if start[0] == "[":  # or a csv whose first cell happens to start with a bracket
         return "json" if lines[0].rstrip().endswith(("[", "]", ",", "{", "}")) else None
-    return "ndjson" if said == "ndjson" or any(_is_object(line) for line in lines) else "json"
+    if said in ("json", "ndjson"):
+        return said
+    # A document written over many lines may hold lines that are objects; but it does not begin with one.
+    document = lines[0].strip() == "{" or not any(_is_object(line) for line in lines)
+    return "json" if document else "ndjson"
 
 
 def _is_object(line: str) -> bool:

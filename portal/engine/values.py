@@ -36,6 +36,8 @@ TYPES = (
 _WHOLE_NUMBERS = TYPES[1:3]
 TEXT = Type("VARCHAR", "(?s:.*)")
 EMPTY = Type("VARCHAR", "")  # nothing seen yet: whatever comes later does not fit
+# A moment of a workbook, where a day is a moment at midnight.
+MIDNIGHT = Type("DATE", "[0-9]{4}-[0-9]{2}-[0-9]{2} 00:00:00")
 MISFIT = "value does not fit its column"
 
 
@@ -100,13 +102,23 @@ def cast(name: str, kind: Type) -> str:
     cell = identifier(name)
     if kind == TEXT:
         return cell
+    typed = f"TRY_CAST({cell} AS {kind.name})"
     return (
-        f"CASE WHEN {_fits(cell, kind)} THEN CAST({cell} AS {kind.name}) "
+        f"CASE WHEN {_fits(cell, kind)} THEN {typed} "
         f"WHEN {cell} IS NULL OR trim({cell}) = '' THEN NULL ELSE error({literal(MISFIT)}) END"
     )
 
 
 def _fits(cell: str, kind: Type) -> str:
+    """Whether a text is a value of the kind. Most are written as DuckDB writes them, which is quickly seen; where one
+    is not, its looks decide, and for whole numbers what blanks leave of it."""
+    written = f"CAST(TRY_CAST({cell} AS {kind.name}) AS VARCHAR)"
     if kind in _WHOLE_NUMBERS:  # saves a compiled pattern, which is much in a table of a thousand columns
-        return f"CAST(try_cast({cell} AS {kind.name}) AS VARCHAR) = trim({cell})"
-    return f"regexp_full_match({cell}, {literal(f' *(?:{kind.pattern}) *')})"
+        return f"({written} = {cell} OR {written} = trim({cell}))"
+    looks = f"(regexp_full_match({cell}, {literal(f' *(?:{kind.pattern}) *')}) AND TRY_CAST({cell} AS {kind.name}) IS NOT NULL)"
+    if kind.name == "BOOLEAN":
+        return f"({cell} IN ('true', 'false') OR {looks})"
+    if kind.name == "DOUBLE":  # writing one costs more than looking at it
+        return looks
+    least, most = (10, 10) if kind.name == "DATE" else (19, 29)  # no infinity, no year before 1
+    return f"(({written} = {cell} AND length({cell}) BETWEEN {least} AND {most} AND NOT suffix({cell}, ')')) OR {looks})"

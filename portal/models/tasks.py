@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     SmallInteger,
     String,
+    Text,
     func,
     text,
 )
@@ -114,6 +115,15 @@ class TaskKey(Model):
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
 
     __table_args__ = (Index("ix_task_keys_created_at", created_at), Index("ix_task_keys_task_id", task_id))
+
+
+class TaskHeaders(Model):
+    """Request headers that a fetch sends, encrypted: they may hold a password to the source."""
+
+    __tablename__ = "task_headers"
+
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    sealed: Mapped[str] = mapped_column(Text)
 
 
 class TaskEvent(Model):

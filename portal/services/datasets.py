@@ -1,22 +1,30 @@
-"""Datasets: publish what a fetch made, find and look at what one owns."""
+"""Datasets: publish what a fetch made, find, look at, describe and remove what one owns."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from loguru import logger
 from sqlalchemy import func, select
+from sqlalchemy.orm import undefer
 
 from portal import access, limits
-from portal.engine import preview
+from portal.engine import look as looking
+from portal.engine import query
+from portal.engine.columns import Column
 from portal.engine.fetch import Fetched
-from portal.errors import Fault, NotFound, Unavailable
+from portal.engine.look import Look
+from portal.engine.query import Condition, Sort
+from portal.errors import Fault, Invalid, NotFound, Unavailable
 from portal.extensions import db, gateways, settings
-from portal.models import Dataset, User
-from portal.services import runs, tasks
+from portal.models import Dataset, Task, Upload, User
+from portal.services import runs, storage, tasks
 from portal.services.copies import TaskCopy
 from portal.services.paging import Page, page
+from portal.validation import check_description, check_name
+
+_BUSY_SECONDS = 5
 
 
 def store_key(run: TaskCopy, attempt: int) -> str:
@@ -24,8 +32,12 @@ def store_key(run: TaskCopy, attempt: int) -> str:
     return f"datasets/{run.uuid}/{attempt}.parquet"
 
 
-def publish(run: TaskCopy, fetched: Fetched) -> Dataset | None:
-    """The dataset, and its task completed, in one transaction; None when the attempt no longer holds the task."""
+def publish(run: TaskCopy, fetched: Fetched, upload: Upload | None = None) -> Dataset | None:
+    """The dataset, and its task completed, in one transaction; None when the attempt no longer holds the task.
+
+    Raises `Fault('quota_kept')`.
+    """
+    storage.hold(run.owner_id, fetched.stored_bytes)
     uuid = uuid4()
     result = {
         "dataset": str(uuid),
@@ -34,6 +46,8 @@ def publish(run: TaskCopy, fetched: Fetched) -> Dataset | None:
         "bytes": fetched.source_bytes,
         "sha256": fetched.source_sha256,
     }
+    if fetched.skipped:
+        result |= {"skipped": fetched.skipped, "first_skipped": fetched.first_skipped}
     task = runs.complete(run, result)
     if task is None:
         return None
@@ -42,7 +56,8 @@ def publish(run: TaskCopy, fetched: Fetched) -> Dataset | None:
         owner_id=task.owner_id,
         task_id=task.id,
         name=run.params.get("name") or fetched.suggested_name[:200],
-        source_url=run.params["url"],
+        source_url=run.params.get("url", ""),
+        source_name=upload.name if upload else "",
         source_bytes=fetched.source_bytes,
         source_sha256=fetched.source_sha256,
         store_key=store_key(run, run.attempt),
@@ -50,6 +65,10 @@ def publish(run: TaskCopy, fetched: Fetched) -> Dataset | None:
         stored_sha256=fetched.stored_sha256,
         rows=fetched.rows,
         columns=[asdict(column) for column in fetched.columns],
+        found=fetched.found,
+        skipped=fetched.skipped,
+        first_skipped=fetched.first_skipped,
+        profile=fetched.profile,
         keep_until=func.now() + timedelta(days=settings().dataset_keep_days),
     )
     db.session.add(dataset)
@@ -57,9 +76,10 @@ def publish(run: TaskCopy, fetched: Fetched) -> Dataset | None:
     return dataset
 
 
-def get_for(user: User, uuid: UUID) -> Dataset:
+def get_for(user: User, uuid: UUID, *, with_profile: bool = False) -> Dataset:
     """The user's own dataset; `NotFound` for anyone else's, as if it did not exist."""
-    dataset = db.session.scalar(select(Dataset).where(Dataset.uuid == uuid))
+    found = select(Dataset).where(Dataset.uuid == uuid)
+    dataset = db.session.scalar(found.options(undefer(Dataset.profile)) if with_profile else found)
     if dataset is None or not access.may_see_dataset(user, dataset):
         raise NotFound
     return dataset
@@ -70,13 +90,78 @@ def list_for(user: User, *, cursor: int | None = None, limit: int = limits.PAGE_
     return page(select(Dataset), Dataset, of=(Dataset.owner_id, user.id), cursor=cursor, limit=limit)
 
 
-def rows(dataset: Dataset, *, offset: int = 0, limit: int = limits.PREVIEW_ROWS) -> list[list[Any]]:
-    """Rows of a dataset in their order, as JSON values."""
+def columns_of(dataset: Dataset) -> list[Column]:
+    return [Column(**column) for column in dataset.columns]
+
+
+def task_of(dataset: Dataset) -> UUID:
+    """The task that made it."""
+    return db.session.execute(select(Task.uuid).where(Task.id == dataset.task_id)).scalar_one()
+
+
+def rows(
+    dataset: Dataset,
+    *,
+    where: Sequence[Condition] = (),
+    sort: Sequence[Sort] = (),
+    offset: int = 0,
+    limit: int = limits.PREVIEW_ROWS,
+    cell_chars: int | None = None,
+) -> Look:
+    """Rows as JSON values, in the file's order unless sorted. No transaction may be open: it may take seconds.
+
+    Raises `Invalid` for what cannot be asked, `Unavailable` for what cannot be answered now.
+    """
+    columns, seconds = columns_of(dataset), settings().look_seconds
     try:
-        with gateways().store.opened(dataset.store_key) as path:
-            return preview.first_rows(path, limit, offset)
+        query.where_sql(where, columns)
+        query.order_sql(sort, columns)
     except Fault as fault:
-        raise Unavailable(fault.code) from None
+        raise Invalid(fault.code, field=str(fault.params.get("column") or "where"), **fault.params) from None
+    try:
+        with gateways().store.opened(dataset.store_key, dataset.stored_sha256) as path:
+            return looking.look(
+                path, columns, where=where, sort=sort, offset=offset, limit=limit, seconds=seconds, cell_chars=cell_chars
+            )
+    except Fault as fault:
+        raise Unavailable(fault.code, retry_after=_BUSY_SECONDS, **fault.params) from None
+
+
+def asked(dataset: Dataset, where: Any, sort: Sequence[str], **page: Any) -> Look:
+    """`rows`, with conditions and sort columns as a program sends them."""
+    try:
+        conditions, order = query.conditions_from(where), query.sort_from(sort, columns_of(dataset))
+    except Fault as fault:
+        raise Invalid(fault.code, field="where", **fault.params) from None
+    return rows(dataset, where=conditions, sort=order, **page)
+
+
+def change(user: User, uuid: UUID, *, name: str | None = None, description: str | None = None) -> Dataset:
+    """Call it otherwise, describe it. Raises `Invalid`."""
+    dataset = get_for(user, uuid)
+    if name is not None:
+        if not name.strip():
+            raise Invalid("required", field="name")
+        dataset.name = check_name(name, field="name")
+    if description is not None:
+        dataset.description = check_description(description, field="description")
+    db.session.flush()
+    return dataset
+
+
+def delete(user: User, uuid: UUID) -> None:
+    """Remove it; its file goes soon after, its task says `expired`. What was exported of it stays."""
+    dataset = get_for(user, uuid)
+    storage.remove(dataset.store_key)
+    db.session.delete(dataset)
+    db.session.flush()
+    tasks.expire_results([dataset.task_id], "result_deleted")
+
+
+def fetch_again(user: User, uuid: UUID) -> TaskCopy:
+    """A new task that fetches what this dataset was made of, as it was then asked for."""
+    dataset = get_for(user, uuid)
+    return tasks.again(user, db.session.get_one(Task, dataset.task_id))
 
 
 def expire_old() -> int:
@@ -85,19 +170,10 @@ def expire_old() -> int:
     The files go first: cut off in between, the next round finds the rows, and an absent file is no fault.
     """
     query = select(Dataset).where(Dataset.keep_until < func.now()).order_by(Dataset.keep_until).limit(100)
-    old = [each for each in db.session.scalars(query.with_for_update(skip_locked=True)) if _deleted(each)]
+    found = db.session.scalars(query.with_for_update(skip_locked=True))
+    old = [each for each in found if storage.deleted(each.store_key)]  # one that cannot be deleted keeps no other back
     for dataset in old:
         db.session.delete(dataset)
     db.session.flush()
     tasks.expire_results([dataset.task_id for dataset in old])
     return len(old)
-
-
-def _deleted(dataset: Dataset) -> bool:
-    """Whether its file is gone; one that cannot be deleted now keeps no other back."""
-    try:
-        gateways().store.delete(dataset.store_key)
-    except (OSError, Fault) as error:
-        logger.error("dataset {}: its file cannot be deleted: {}", dataset.uuid, type(error).__name__)
-        return False
-    return True

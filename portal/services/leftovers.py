@@ -9,7 +9,8 @@ from sqlalchemy import select
 from portal.errors import Fault
 from portal.extensions import db, gateways
 from portal.models import Task
-from portal.services import datasets
+from portal.models.tasks import LIVE
+from portal.services import datasets, exports
 from portal.services.copies import TaskCopy
 
 
@@ -18,7 +19,7 @@ def probe_key(run: TaskCopy, attempt: int) -> str:
     return f"probes/{run.uuid}-{attempt}"
 
 
-_KEYS = {"fetch": datasets.store_key, "health_check": probe_key}
+_KEYS = {"fetch": datasets.store_key, "export": exports.store_key, "health_check": probe_key}
 
 
 def drop(run: TaskCopy, *, own: bool = True) -> None:
@@ -40,3 +41,8 @@ def running(uuids: Collection[UUID]) -> set[tuple[UUID, int]]:
         select(Task.uuid, Task.attempt).where(Task.uuid.in_(uuids), Task.status == "processing")
     ).all()
     return {(row.uuid, row.attempt) for row in rows}
+
+
+def live(uuids: Collection[UUID]) -> set[UUID]:
+    """Those of these tasks that have not ended."""
+    return set(db.session.scalars(select(Task.uuid).where(Task.uuid.in_(uuids), Task.status.in_(LIVE))))

@@ -1,14 +1,30 @@
 """What each kind of task takes."""
 
 from typing import Any
+from uuid import UUID
 
-from portal import jobs
-from portal.engine import guard
-from portal.errors import Fault, Invalid
-from portal.extensions import settings
+from sqlalchemy import select
+
+from portal import access, jobs
+from portal.engine import csv_dialect, export, guard, query
+from portal.engine.columns import Column
+from portal.engine.export import Wanted
+from portal.engine.reading import ENCODINGS, FORMATS, Reading
+from portal.errors import Fault, Invalid, NotFound
+from portal.extensions import db, settings
+from portal.models import Dataset, User
+from portal.services import request_headers, uploads
 from portal.validation import check_name
 
-FORMATS = ("csv", "ndjson")
+_TEXT_MAX = 500
+_QUOTES = ("", '"', "'")
+_FETCH = {
+    *("url", "upload", "name", "headers"),
+    *("format", "encoding", "delimiter", "quote", "header", "member", "sheet", "skip_broken"),
+}
+_EXPORT = {"dataset", "format", "columns", "where", "encoding", "packing"}
+
+Headers = dict[str, str]
 
 
 def fetch_policy() -> guard.Policy:
@@ -19,30 +35,142 @@ def fetch_policy() -> guard.Policy:
     )
 
 
-def checked_params(kind: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The params of a kind in their normal form. Raises `Invalid` with the field."""
+def reading_of(params: dict[str, Any]) -> Reading:
+    """How a fetch's params say that the file is to be read."""
+    return Reading(**{name: params[name] for name in Reading.__dataclass_fields__ if name in params})
+
+
+def wanted_of(params: dict[str, Any]) -> Wanted:
+    """What an export's params ask for. Raises `Fault('condition_invalid')`."""
+    return Wanted(
+        format=params["format"],
+        columns=tuple(params.get("columns") or ()),
+        where=query.conditions_from(params.get("where") or []),
+        encoding=params.get("encoding") or "utf-8",
+        packing=params.get("packing") or "",
+    )
+
+
+def checked_params(user: User, kind: str, params: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
+    """The params of a kind in their normal form, and the request headers, which are not kept among them.
+
+    Raises `Invalid` with the field.
+    """
     if kind not in jobs.BY_KIND:
         raise Invalid("kind_unknown", field="kind")
-    if kind == "health_check":
-        if params:
-            raise Invalid("params_unknown", field="params")
-        return {}
-    if unknown := params.keys() - {"url", "name", "format"}:
-        raise Invalid("params_unknown", field=f"params.{min(unknown)}")
-    url, name, data_format = (
-        params.get("url"),
-        params.get("name") or "",
-        params.get("format") or None,
-    )
-    if not isinstance(url, str) or not url.strip():
+    known = {"fetch": _FETCH, "export": _EXPORT, "health_check": set[str]()}[kind]
+    if unknown := params.keys() - known:
+        raise Invalid("params_unknown", field=f"params.{min(unknown)}" if known else "params")
+    if kind == "export":
+        return _export(user, params), {}
+    return _fetch(user, params) if kind == "fetch" else ({}, {})
+
+
+def _fetch(user: User, params: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
+    headers = request_headers.checked(params.get("headers") or {})
+    checked = {
+        **_source(user, params),
+        "name": check_name(_text(params, "name"), field="params.name"),
+        "headers": sorted(headers),
+        "format": _choice(params, "format", FORMATS, "format_unknown"),
+        "encoding": _choice(params, "encoding", ENCODINGS, "encoding_unknown"),
+        "delimiter": _delimiter(params),
+        "header": _flag(params, "header"),
+        "member": _text(params, "member"),
+        "sheet": _text(params, "sheet"),
+        "skip_broken": _flag(params, "skip_broken"),
+    }
+    kept = {name: value for name, value in checked.items() if value or (name == "header" and value is False)}
+    if params.get("quote") is not None:  # none at all is a choice, too
+        kept["quote"] = _choice(params, "quote", _QUOTES, "quote_unknown") or ""
+    return kept, headers
+
+
+def _source(user: User, params: dict[str, Any]) -> dict[str, str]:
+    """An address, or a file that was sent before."""
+    url, upload = _text(params, "url").strip(), _text(params, "upload")
+    if upload and url:
+        raise Invalid("source_twice", field="params.upload")
+    if upload:
+        return {"upload": str(uploads.get_for(user, _uuid(upload, "upload")).uuid)}
+    if not url:
         raise Invalid("required", field="params.url")
     try:
-        guard.check_url(url.strip(), fetch_policy())
+        guard.check_url(url, fetch_policy())
     except Fault as fault:
-        raise Invalid(fault.code, field="params.url") from None
-    if not isinstance(name, str):
-        raise Invalid("name_invalid", field="params.name")
-    if data_format not in (None, *FORMATS):
-        raise Invalid("format_unknown", field="params.format")
-    checked = {"url": url.strip(), "name": check_name(name, field="params.name"), "format": data_format}
-    return {key: value for key, value in checked.items() if value}
+        raise Invalid(fault.code, field="params.url", **fault.params) from None
+    return {"url": url}
+
+
+def _export(user: User, params: dict[str, Any]) -> dict[str, Any]:
+    columns, where = params.get("columns") or [], params.get("where") or []
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise Invalid("columns_invalid", field="params.columns")
+    checked: dict[str, Any] = {
+        "dataset": _text(params, "dataset"),
+        "format": _choice(params, "format", export.FORMATS, "export_format_unknown"),
+        "columns": columns,
+        "where": where,
+        "encoding": _choice(params, "encoding", export.ENCODINGS, "encoding_unknown"),
+        "packing": _choice(params, "packing", export.PACKINGS, "packing_unknown"),
+    }
+    if not checked["format"]:
+        raise Invalid("required", field="params.format")
+    dataset = _own_dataset(user, _uuid(checked["dataset"], "dataset"))
+    try:
+        export.checked(wanted_of(checked), [Column(**column) for column in dataset.columns])
+    except Fault as fault:
+        field = {"export_choice_invalid": fault.params.get("field"), "column_unknown": "columns"}.get(fault.code)
+        raise Invalid(fault.code, field=f"params.{field or 'where'}", **fault.params) from None
+    return {name: value for name, value in checked.items() if value}
+
+
+def _own_dataset(user: User, uuid: UUID) -> Dataset:
+    dataset = db.session.scalar(select(Dataset).where(Dataset.uuid == uuid))
+    if dataset is None or not access.may_see_dataset(user, dataset):
+        raise NotFound
+    return dataset
+
+
+def _uuid(text: str, name: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid("uuid_invalid" if text else "required", field=f"params.{name}") from None
+
+
+def _text(params: dict[str, Any], name: str) -> str:
+    value = params.get(name)
+    if value is None:
+        return ""
+    most = guard.LONGEST_URL if name == "url" else _TEXT_MAX
+    if not isinstance(value, str) or len(value) > most or "\x00" in value:
+        code = {"url": "url_malformed", "name": "name_invalid"}.get(name, "text_invalid")
+        raise Invalid(code, field=f"params.{name}")
+    return value
+
+
+def _choice(params: dict[str, Any], name: str, choices: tuple[str, ...], code: str) -> str | None:
+    value = params.get(name)
+    if value is None or value == "":
+        return None
+    if value not in choices:
+        raise Invalid(code, field=f"params.{name}", choices=", ".join(filter(None, choices)))
+    return str(value)
+
+
+def _flag(params: dict[str, Any], name: str) -> bool | None:
+    value = params.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise Invalid("flag_invalid", field=f"params.{name}")
+    return value
+
+
+def _delimiter(params: dict[str, Any]) -> str | None:
+    value = params.get("delimiter")
+    if value is None or value == "":
+        return None
+    try:
+        return csv_dialect.checked_delimiter(value)
+    except Fault as fault:
+        raise Invalid(fault.code, field="params.delimiter", **fault.params) from None

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, u
 from portal import access, limits
 from portal.errors import Conflict, Invalid, NotFound, TooMany, Unavailable
 from portal.extensions import db, settings
-from portal.models import Dataset, Task, TaskEvent, User
+from portal.models import Dataset, Export, Task, TaskEvent, User
 from portal.models.tasks import ENDED, LIVE, STATUSES, WAITING
-from portal.services import after_commit, keys, live, quotas
+from portal.services import after_commit, keys, live, quotas, request_headers, storage
 from portal.services.copies import RETRYABLE, TaskCopy, copy_of
 from portal.services.paging import Page, page
 from portal.services.params import checked_params
@@ -76,15 +76,18 @@ def submit(
 
     Raises `Invalid`; `TooMany` or `Unavailable` when as many wait as may.
     """
-    checked = checked_params(kind, params)
-    sent = keys.digest(kind, checked, countdown)
+    checked, headers = checked_params(user, kind, params)
+    sent = keys.digest(kind, checked, countdown, *([request_headers.digest(headers)] if headers else []))
     quotas.one_at_a_time(user)
     if key is not None:
         before = keys.find(user, keys.checked(key), sent)
         if before is not None:
             start = before.created_at + timedelta(seconds=countdown)
             return copy_of(before).model_copy(update={**_AS_ACCEPTED, "next_run_at": start})
+    if kind != "health_check":
+        storage.check_room(user)
     task = _add(user, kind, checked, countdown=countdown)
+    request_headers.seal(task, headers)
     if key is not None:
         keys.keep(task, key, sent)
     return copy_of(task)
@@ -149,8 +152,11 @@ def retried_as(uuid: UUID) -> UUID | None:
     return db.session.scalar(select(Task.uuid).where(Task.retry_of == uuid))
 
 
-def retry(user: User, uuid: UUID) -> TaskCopy:
-    """Run an ended task again, as a new one; asked again, the same one. `Conflict` unless it failed or was ended."""
+def retry(user: User, uuid: UUID, *, skip_broken: bool = False) -> TaskCopy:
+    """Run an ended task again, as a new one; asked again, the same one. `Conflict` unless it failed or was ended.
+
+    With `skip_broken` a fetch leaves out the rows that cannot be read.
+    """
     quotas.one_at_a_time(user)
     before = get_for(user, uuid)
     again = db.session.scalar(select(Task).where(Task.retry_of == uuid))
@@ -158,7 +164,27 @@ def retry(user: User, uuid: UUID) -> TaskCopy:
         return copy_of(again)
     if before.status not in RETRYABLE:
         raise Conflict("task_not_retryable")
-    return copy_of(_add(user, before.kind, checked_params(before.kind, before.params), retry_of=uuid))
+    return _once_more(user, before, retry_of=uuid, **({"skip_broken": True} if skip_broken else {}))
+
+
+def again(user: User, before: Task) -> TaskCopy:
+    """The same fetch once more, whatever became of it."""
+    quotas.one_at_a_time(user)
+    return _once_more(user, before)
+
+
+def _once_more(user: User, before: Task, retry_of: UUID | None = None, **changed: Any) -> TaskCopy:
+    given = {name: value for name, value in before.params.items() if name != "headers"}
+    try:
+        checked, _ = checked_params(user, before.kind, {**given, **changed})
+    except NotFound:
+        raise Conflict("source_gone") from None
+    storage.check_room(user)
+    if names := before.params.get("headers"):
+        checked["headers"] = names
+    task = _add(user, before.kind, checked, retry_of=retry_of)
+    request_headers.hand_on(before, task)
+    return copy_of(task)
 
 
 def retry_many(user: User, uuids: Sequence[UUID]) -> int:
@@ -206,9 +232,9 @@ def cancel_many(user: User, uuids: Sequence[UUID]) -> int:
     return done
 
 
-def expire_results(task_ids: Sequence[int]) -> None:
-    """What these tasks made is past its retention."""
-    gone = {"status": "expired", "error": {"code": "result_expired", "params": {}}}
+def expire_results(task_ids: Sequence[int], code: str = "result_expired") -> None:
+    """What these tasks made is gone: past its retention, or deleted."""
+    gone = {"status": "expired", "error": {"code": code, "params": {}}}
     done = Task.id.in_(task_ids), Task.status == "completed"
     for task in db.session.scalars(update(Task).where(*done).values(gone).returning(Task)).all():
         publish(task)
@@ -218,5 +244,6 @@ def forget_old() -> int:
     """Delete tasks that ended long ago and have no dataset, some of them; how many."""
     long_ago = func.now() - timedelta(days=settings().task_keep_days)
     oldest = select(Task.id).order_by(Task.id).limit(5000).scalar_subquery()
-    old = Task.id.in_(oldest), Task.finished_at < long_ago, ~exists().where(Dataset.task_id == Task.id)
+    made = exists().where(Dataset.task_id == Task.id) | exists().where(Export.task_id == Task.id)
+    old = Task.id.in_(oldest), Task.finished_at < long_ago, ~made
     return len(db.session.scalars(delete(Task).where(*old).returning(Task.id)).all())

@@ -22,18 +22,23 @@ from portal.errors import Fault, Stopped
 from portal.extensions import db, settings
 from portal.gateways.store import fault_of
 from portal.models import Task
+from portal.models.tasks import ENDED
 from portal.services import leftovers, runs
 from portal.services.copies import TaskCopy
 
 AWAY = ".away"  # the folder of an attempt that is being removed
+KEPT = "kept"
 LAST_RESORT_SECONDS = 2.5  # for work that was told to stop; with a beat before and two writes after it, less than 5
 
 
 class Run:
-    """One attempt at a task, as the work sees it: `copy` is the claimed task, `folder` its own to write in."""
+    """One attempt at a task, as the work sees it: `copy` is the claimed task, `folder` its own to write in.
+
+    What lies in `kept` is there for the next attempt on this machine, too; it goes when the task has ended.
+    """
 
     def __init__(self, app: Flask, copy: TaskCopy, folder: Path) -> None:
-        self.copy, self.folder = copy, folder
+        self.copy, self.folder, self.kept = copy, folder, folder.parent / KEPT
         self.stop, self.meter = Stop(), Meter()
         self._app = app
         self._give_up = settings().task_lease_seconds * limits.TASK_GIVE_UP_SHARE
@@ -109,7 +114,9 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
         try:
             _sweep(work)
             run.folder.mkdir(parents=True)
+            run.kept.mkdir(exist_ok=True)
             yield run
+            _remove(run.kept)
         except Stopped:
             # Before the last word: nothing was published, and nothing of it may be there once the task has ended.
             _put_away(run)
@@ -120,8 +127,10 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
             run.settle()
             said, passing = _explained(error)
             # Only if the task was still ours is it sure that a commit whose answer was lost has not been done.
-            if _record(lambda: runs.fail(copy, said, passing=passing) or runs.cancelled(copy)):
+            if written := _record(lambda: runs.fail(copy, said, passing=passing) or runs.cancelled(copy)):
                 leftovers.drop(copy)
+                if written.status in ENDED:
+                    _remove(run.kept)
         finally:
             run.settle()
             _remove(run.folder)
@@ -130,6 +139,9 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
 def _put_away(run: Run) -> None:
     """Remove all that this attempt and those before it made; for an attempt that has published nothing."""
     _remove(run.folder)
+    with suppress(SQLAlchemyError):  # then it stays until the task has ended
+        if (run.copy.uuid, run.copy.attempt) in leftovers.running({run.copy.uuid}):  # no other has taken it over
+            _remove(run.kept)
     leftovers.drop(run.copy)
 
 
@@ -147,14 +159,19 @@ def _remove(folder: Path) -> None:
 
 
 def _sweep(work: Path) -> None:
-    """Remove what attempts that died left on this machine: those that no worker holds any more."""
-    found = {}
+    """Remove what attempts that died left on this machine: those that no worker holds, what was kept of ended tasks."""
+    found, kept = {}, {}
     with suppress(OSError):  # a folder may go while we look: others end, and sweep, at this moment
         for folder in work.glob("*/*"):
             with suppress(ValueError):  # not one of ours
-                found[UUID(folder.parent.name), int(folder.stem)] = folder
+                if folder.stem == KEPT:
+                    kept[UUID(folder.parent.name)] = folder
+                else:
+                    found[UUID(folder.parent.name), int(folder.stem)] = folder
     for attempt in found.keys() - leftovers.running({uuid for uuid, _ in found}):
         _remove(found[attempt])
+    for uuid in kept.keys() - leftovers.live(kept.keys()):
+        _remove(kept[uuid])
     db.session.rollback()
 
 

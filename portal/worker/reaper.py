@@ -8,10 +8,11 @@ from flask import Flask
 from loguru import logger
 
 from portal.extensions import db
-from portal.services import datasets, keys, notices, processes, queue, sessions, tasks
+from portal.services import datasets, exports, keys, notices, processes, queue, sessions, storage, tasks, uploads
 
 EVERY_SECONDS = 3
 TIDY_SECONDS = 3600
+_PAST_RETENTION = (datasets.expire_old, exports.expire_old, uploads.forget_old)
 
 
 class Reaper:
@@ -41,15 +42,16 @@ class Reaper:
 
 def sweep() -> None:
     """Bring back lost tasks, end late ones, remove what is past its retention, have mails written."""
-    for step in (queue.put_back_lost, queue.expire_late, datasets.expire_old, notices.drain):
+    for step in (queue.put_back_lost, queue.expire_late, *_PAST_RETENTION, storage.remove_files, notices.drain):
         _done(step)
 
 
 def tidy() -> None:
     """Delete what nobody looks at any more, piece by piece."""
-    for step in (sessions.forget_old, keys.forget_old, processes.forget_old, tasks.forget_old):
+    for step in (sessions.forget_old, keys.forget_old, processes.forget_old, tasks.forget_old, storage.forget_old):
         while _done(step):
             pass
+    _done(storage.sweep_orphans)
 
 
 def _done(step: Callable[[], int]) -> int:

@@ -1,6 +1,10 @@
 """The Celery bodies: load, work, record. A second delivery of the same task does nothing."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from celery import shared_task
@@ -8,11 +12,14 @@ from sqlalchemy import text
 
 from portal import jobs
 from portal.engine import download
+from portal.engine import export as exporting
 from portal.engine import fetch as fetching
+from portal.engine.convert import THREADS
 from portal.errors import Stopped
 from portal.extensions import RedisError, db, gateways, redis, settings
-from portal.services import datasets, leftovers, runs
-from portal.services.params import fetch_policy
+from portal.models import Upload
+from portal.services import datasets, exports, leftovers, request_headers, runs, storage, uploads
+from portal.services.params import fetch_policy, reading_of, wanted_of
 from portal.worker.claimed import Run, claimed
 
 
@@ -25,27 +32,85 @@ def fetch(self: Any, task_uuid: str) -> None:
 
 
 def _fetch(run: Run) -> None:
-    config = settings()
-    fetched = fetching.to_parquet(
-        run.copy.params["url"],
-        run.folder,
-        format=run.copy.params.get("format"),
-        policy=fetch_policy(),
-        limits=download.Limits(
-            max_bytes=config.fetch_max_bytes,
-            max_seconds=config.fetch_max_seconds,
-            stall_seconds=config.fetch_stall_seconds,
-        ),
-        memory_mb=config.fetch_memory_mb,
-        stop=run.stop,
-        meter=run.meter,
-    )
+    config, owner, params = settings(), run.copy.owner_id, run.copy.params
+    upload = uploads.of_run(owner, params) if "upload" in params else None
+    headers = request_headers.opened(run.copy)
+    db.session.commit()  # no connection is held while it works
+    with _source(run, upload, headers) as source:
+        fetched = fetching.to_parquet(
+            source,
+            run.folder,
+            reading=reading_of(params),
+            policy=fetch_policy(),
+            limits=download.Limits(
+                max_bytes=config.fetch_max_bytes,
+                max_seconds=config.fetch_max_seconds,
+                stall_seconds=config.fetch_stall_seconds,
+            ),
+            allow=partial(_take, owner),
+            memory_mb=config.fetch_memory_mb,
+            stop=run.stop,
+            meter=run.meter,
+        )
+    _store(run, fetched.path, datasets.store_key(run.copy, run.copy.attempt))
+    published = datasets.publish(run.copy, fetched, upload)
+    db.session.commit()  # if it fails it may have been done all the same: then the file is needed
+    if published is None:
+        raise Stopped
+    leftovers.drop(run.copy, own=False)
+
+
+@contextmanager
+def _source(run: Run, upload: Upload | None, headers: dict[str, str]) -> Iterator[fetching.Source]:
+    """Where the bytes come from: an address, or a file that was sent."""
+    if upload is None:
+        yield fetching.Web(run.copy.params["url"], headers, run.kept / "source")
+        return
+    with gateways().store.opened(upload.store_key, upload.sha256, whole=True) as path:
+        yield fetching.Local(path, upload.name, upload.bytes, upload.sha256)
+
+
+def _take(owner_id: int, count: int) -> None:
+    """Count bytes before they come; the fetch ends where its owner may have no more."""
+    storage.take(owner_id, count)
+    db.session.commit()
+
+
+def _store(run: Run, path: Path, key: str) -> None:
+    """Put the file where the row that is written next will say it is."""
     run.stop.check()
-    gateways().store.put(fetched.path, datasets.store_key(run.copy, run.copy.attempt), run.stop.check)
+    gateways().store.put(path, key, run.stop.check)
     run.stop.check()
     run.settle()
-    published = datasets.publish(run.copy, fetched)
-    db.session.commit()  # if it fails it may have been done all the same: then the file is needed
+
+
+@shared_task(name=jobs.EXPORT, bind=True)  # type: ignore[untyped-decorator]
+def export(self: Any, task_uuid: str) -> None:
+    """Turn a dataset into a file."""
+    with claimed(task_uuid, worker=self.request.hostname) as run:
+        if run is not None:
+            _export(run)
+
+
+def _export(run: Run) -> None:
+    dataset, wanted = exports.dataset_of(run.copy), wanted_of(run.copy.params)
+    room = storage.use_of(run.copy.owner_id).room
+    db.session.commit()  # no connection is held while it works
+    with gateways().store.opened(dataset.store_key, dataset.stored_sha256, whole=True) as path:
+        exported = exporting.export(
+            path,
+            datasets.columns_of(dataset),
+            wanted,
+            run.folder,
+            memory_mb=settings().fetch_memory_mb,
+            threads=THREADS,
+            max_bytes=room,
+            stop=run.stop,
+            meter=run.meter,
+        )
+    _store(run, exported.path, exports.store_key(run.copy, run.copy.attempt))
+    published = exports.publish(run.copy, dataset, wanted, exported)
+    db.session.commit()  # as above
     if published is None:
         raise Stopped
     leftovers.drop(run.copy, own=False)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from portal.engine.download import Limits
-from portal.engine.fetch import Fetched, to_parquet
+from portal.engine.fetch import Fetched, Web, to_parquet
 from portal.engine.guard import Policy
 from portal.engine.meter import Meter
+from portal.engine.reading import Reading
 from portal.engine.stop import Stop
 from tests.engine.servers import Site
 
@@ -40,11 +41,20 @@ def stop() -> Stop:
 
 @pytest.fixture
 def fetch(tmp_path: Path, policy: Policy, limits: Limits, stop: Stop) -> Fetch:
-    """`fetch(url, format=…, meter=…, and any limit)`."""
+    """`fetch(url, meter=…, headers=…, any limit, and what the user says of the file)`."""
 
-    def run(url: str, *, format: str | None = None, meter: Meter | None = None, **changed: Any) -> Fetched:
-        own = replace(limits, **changed)
-        meter = meter or Meter()
-        return to_parquet(url, tmp_path, format=format, policy=policy, limits=own, stop=stop, meter=meter)
+    def run(url: str, *, meter: Meter | None = None, headers: dict[str, str] | None = None, **said: Any) -> Fetched:
+        changed = {name: said.pop(name) for name in list(said) if name in Limits.__dataclass_fields__}
+        work = tmp_path / "work"
+        work.mkdir(exist_ok=True)
+        return to_parquet(
+            Web(url, headers or {}, tmp_path / "source"),
+            work,
+            reading=Reading(**said),
+            policy=policy,
+            limits=replace(limits, **changed),
+            stop=stop,
+            meter=meter or Meter(),
+        )
 
     return run

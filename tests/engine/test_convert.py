@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from portal.engine.convert import convert
-from portal.engine.preview import first_rows
+from tests.engine.rows import first_rows
 from portal.engine.sniff import sniff
 from portal.engine.stop import Stop
 from portal.errors import Fault, Stopped
@@ -41,7 +41,9 @@ def fault(load: Load) -> Callable[[str | bytes], tuple[str, dict[str, Any]]]:
         with pytest.raises(Fault) as caught:
             load(content)
         assert not caught.value.passing
-        return caught.value.code, dict(caught.value.params)
+        told = dict(caught.value.params)
+        assert told.pop("broken") == 1 and len(told.pop("text", "")) <= 120
+        return caught.value.code, told
 
     return run
 
@@ -163,8 +165,10 @@ def test_a_broken_row_is_named(fault: Broken, tail: str, line: int, params: dict
 
 
 def test_a_late_byte_that_is_no_utf8(fault: Broken) -> None:
-    assert fault(b"a,b\n" + b"1,2\n" * 300_000 + b"\xff,2\n") == ("not_utf8", {"line": 300_002})
-    assert fault(b'{"a":1}\n' * 200_000 + b'{"a":"\xff"}\n') == ("not_utf8", {"line": 200_001})
+    told = {"line": 300_002, "reason": "encoding"}
+    assert fault(b"a,b\n" + b"1,2\n" * 300_000 + b"\xff,2\n") == ("csv_broken_row", told)
+    told = {"line": 200_001, "reason": "encoding"}
+    assert fault(b'{"a":1}\n' * 200_000 + b'{"a":"\xff"}\n') == ("ndjson_broken_line", told)
 
 
 def test_ndjson(load: Load) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from portal.engine.csv_dialect import unique_names
+from portal.engine.reading import Reading
 from portal.engine.sniff import Sniffed, sniff
 from portal.errors import Fault
 from tests.engine.servers import gz
@@ -17,7 +18,7 @@ def path(tmp_path: Path) -> Path:
 
 def of(path: Path, content: str | bytes, said: str | None = None) -> Sniffed:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return sniff(path, said)
+    return sniff(path, Reading(format=said))
 
 
 def fault(path: Path, content: str | bytes, said: str | None = None) -> tuple[str, dict[str, object]]:
@@ -49,7 +50,7 @@ def fault(path: Path, content: str | bytes, said: str | None = None) -> tuple[st
 )
 def test_csv(path: Path, content: str, delimiter: str, quote: str, names: tuple[str, ...], skip: int) -> None:
     found = of(path, content)
-    assert found.format == "csv" and found.dialect
+    assert found.format == ("tsv" if delimiter == "\t" else "csv") and found.dialect
     dialect = found.dialect
     assert (dialect.delimiter, dialect.quote, dialect.header) == (delimiter, quote, True)
     assert (dialect.names, dialect.skip) == (names, skip)
@@ -97,22 +98,16 @@ def test_ndjson(path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (b"PAR1\x15\x04", "parquet"),
         (b"PK\x03\x04\x14\x00data.csv", "zip"),
-        (b"PK\x03\x04\x14\x00[Content_Types].xml", "xlsx"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "xls"),
         (b"\x28\xb5\x2f\xfd\x04", "zstd"),
         (b"BZh91AY", "bzip2"),
         (b"\xfd7zXZ\x00", "xz"),
         (b"SQLite format 3\x00", "sqlite"),
-        (b'{\n "a": 1\n}\n', "json"),
-        (b'[\n{"a": 1}\n]\n', "json"),
-        (b'[{"a": 1}]', "json"),
-        (b"[1,2]\n[3,4]\n", "json"),
         (b'<?xml version="1.0"?><a/>', "xml"),
     ],
 )
-def test_formats_to_come(path: Path, content: bytes, found: str) -> None:
+def test_formats_that_are_not_read(path: Path, content: bytes, found: str) -> None:
     assert fault(path, content) == ("format_not_supported", {"found": found})
     assert fault(path, content, "csv") == ("not_what_it_says", {"said": "csv", "found": found})
 
@@ -137,11 +132,37 @@ def test_no_data(path: Path, content: bytes, found: str) -> None:
     assert fault(path, content, "ndjson") == ("not_what_it_says", {"said": "ndjson", "found": found})
 
 
-def test_encodings_to_come(path: Path) -> None:
-    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
-        assert fault(path, "id,name\n1,a\n".encode(encoding)) == ("encoding_not_supported", {"found": "UTF-16"})
+@pytest.mark.parametrize(
+    ("content", "format_"),
+    [
+        (b"PAR1\x15\x04", "parquet"),
+        (b"PK\x03\x04\x14\x00[Content_Types].xml", "xlsx"),
+        (b'{\n "a": 1\n}\n', "json"),
+        (b'[\n{"a": 1}\n]\n', "json"),
+        (b'[{"a": 1}]', "json"),
+        (b"[1,2]\n[3,4]\n", "json"),
+        (b"a\tb\n1\t2\n", "tsv"),
+    ],
+)
+def test_formats(path: Path, content: bytes, format_: str) -> None:
+    assert of(path, content).format == format_
+
+
+@pytest.mark.parametrize(
+    ("written", "encoding"),
+    [
+        ("utf-8", "utf-8"), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16-le"), ("utf-16-le", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"), ("gb18030", "gb18030"), ("gbk", "gb18030"),
+    ],
+)  # fmt: skip
+def test_encodings(path: Path, written: str, encoding: str) -> None:
+    found = of(path, "id,name,city\n1,a,上海市\n2,数据,北京市\n".encode(written))
+    assert found.encoding == encoding and found.dialect and found.dialect.names == ("id", "name", "city")
+
+
+def test_encodings_that_are_not_found_out(path: Path) -> None:
     assert fault(path, "id,name\n1,a\n".encode("utf-32")) == ("encoding_not_supported", {"found": "UTF-32"})
-    assert fault(path, "id,name\n1,a\n2,数据\n".encode("gb18030")) == ("not_utf8", {"line": 3})
+    assert fault(path, "id,name\n1,a\n2,Zoë\n3,Ägäis\n".encode("latin-1")) == ("not_utf8", {"line": 3})
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "  \r\n", "\ufeff"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from portal.engine import csv_source, ndjson_source
+from portal.engine import broken_rows
 from portal.engine.csv_dialect import Dialect
 from portal.engine.download import Limits, download
 from portal.engine.fetch import Fetched
@@ -111,7 +111,7 @@ def test_a_second_address_is_not_tried(tmp_path: Path, stop: Stop, monkeypatch: 
             server.accept()
 
 
-@pytest.mark.parametrize("code", ["connecting", "downloading", "unpacking", "converting", "storing"])
+@pytest.mark.parametrize("code", ["connecting", "downloading", "unpacking", "converting", "profiling", "storing"])
 def test_each_step(site: Site, fetch: Fetch, stop: Stop, tmp_path: Path, code: str) -> None:
     url = site.file("/x", gz(b"a,b,c,d\n" + b"1,x,2026-01-01,2.5\n" * 4000))
     meter = Stopping(stop, code)
@@ -125,7 +125,7 @@ def test_the_search_for_a_broken_row(tmp_path: Path, stop: Stop) -> None:
     source.write_text("a,b\n" + "1,2\n" * 5000 + "3\n")
     stop.set()
     with pytest.raises(Stopped):
-        csv_source.find_broken_row(source, Dialect(",", '"', True, ("a", "b"), ((), ()), 0), stop, "")
+        broken_rows.of_csv(source, Dialect(",", '"', True, ("a", "b"), ((), ()), 0), stop)
 
 
 def test_the_search_for_a_broken_line(tmp_path: Path, stop: Stop) -> None:
@@ -133,4 +133,4 @@ def test_the_search_for_a_broken_line(tmp_path: Path, stop: Stop) -> None:
     source.write_text('{"a":1}\n' * 100 + "x\n")
     stop.set()
     with pytest.raises(Stopped):
-        ndjson_source.find_broken_line(source, stop)
+        broken_rows.of_ndjson(source, stop)

@@ -1,13 +1,17 @@
-"""Datasets."""
+"""Datasets, and the files they are made of."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, field_validator
 
 from portal import limits
-from portal.api.schemas import Answer
+from portal.api.schemas import Answer, Body
+
+_WHERE = 'conditions that all must hold, as JSON: [{"column": "year", "op": "ge", "value": 2020}]'
+_SORT = "a column to sort by, with - before it for falling order; may be repeated"
 
 
 class ColumnAnswer(Answer):
@@ -16,15 +20,23 @@ class ColumnAnswer(Answer):
 
 
 class DatasetAnswer(Answer):
-    """`bytes` and `sha256` are of the source as it was fetched."""
+    """`bytes` and `sha256` are of the source as it was fetched; an upload has a `source_name` and no `source_url`.
+
+    `found` says how the file was read. `skipped` rows could not be read and were left out, as was asked for.
+    """
 
     uuid: UUID
     name: str
+    description: str
     source_url: str
+    source_name: str
     rows: int
     bytes: Annotated[int, Field(validation_alias=AliasChoices("bytes", "source_bytes"))]
     sha256: Annotated[str, Field(validation_alias=AliasChoices("sha256", "source_sha256"))]
     stored_bytes: int
+    found: dict[str, Any]
+    skipped: int
+    first_skipped: dict[str, Any] | None
     columns: list[ColumnAnswer]
     created_at: datetime
     keep_until: datetime
@@ -35,15 +47,71 @@ class DatasetsAnswer(Answer):
     next_cursor: int | None
 
 
+class DatasetBody(Body):
+    """What is sent is changed."""
+
+    name: Annotated[str, Field(max_length=200)] | None = None
+    description: Annotated[str, Field(max_length=limits.DESCRIPTION_MAX)] | None = None
+
+
 class RowsQuery(BaseModel):
     offset: Annotated[int, Field(ge=0, le=2**62)] = 0
     limit: Annotated[int, Field(ge=1, le=limits.ROWS_MAX)] = limits.PREVIEW_ROWS
+    sort: Annotated[list[str], Field(max_length=3, description=_SORT)] = []
+    where: Annotated[list[Any] | None, Field(description=_WHERE, json_schema_extra={"type": "string"})] = None
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _parsed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError("must be a JSON array of conditions") from None
 
 
 class RowsAnswer(Answer):
-    """Rows in the file's order, each a list in the order of `columns`; dates are ISO 8601, decimals are strings."""
+    """Rows, each a list in the order of `columns`; dates are ISO 8601, decimals are strings.
+
+    In the file's order unless sorted. `matching` rows fit the conditions, of `rows` in all.
+    """
 
     columns: list[ColumnAnswer]
     items: list[list[Any]]
     offset: int
+    matching: int
     rows: int
+
+
+class ProfileAnswer(Answer):
+    """What is in each column; null for datasets made before profiles were."""
+
+    columns: list[dict[str, Any]] | None
+
+
+class UploadQuery(BaseModel):
+    name: Annotated[str, Field(max_length=200, description="what the file is called")] = ""
+
+
+class UploadAnswer(Answer):
+    """Submit a fetch with `{"upload": uuid}` to read it. It is kept for a day."""
+
+    uuid: UUID
+    name: str
+    bytes: int
+    sha256: str
+    created_at: datetime
+
+
+class QuotaAnswer(Answer):
+    """Tasks and bytes now, and how many may be; `bytes_fetched` are those of the last 24 hours."""
+
+    tasks_running: Annotated[int, Field(validation_alias=AliasPath("tasks", "running"))]
+    tasks_running_limit: Annotated[int, Field(validation_alias=AliasPath("tasks", "running_limit"))]
+    tasks_waiting: Annotated[int, Field(validation_alias=AliasPath("tasks", "waiting"))]
+    tasks_waiting_limit: Annotated[int, Field(validation_alias=AliasPath("tasks", "waiting_limit"))]
+    bytes_kept: Annotated[int, Field(validation_alias=AliasPath("bytes", "kept"))]
+    bytes_kept_limit: Annotated[int, Field(validation_alias=AliasPath("bytes", "kept_limit"))]
+    bytes_fetched: Annotated[int, Field(validation_alias=AliasPath("bytes", "fetched"))]
+    bytes_fetched_limit: Annotated[int, Field(validation_alias=AliasPath("bytes", "fetched_limit"))]

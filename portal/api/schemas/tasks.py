@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 
 from portal.api.schemas import Answer, Body, PageQuery
 from portal.models import TaskEvent
@@ -16,7 +16,7 @@ from portal.wording import sentence, timeline_sentence
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 _TOLD = ("error", "next_run_at")  # of a step's details; which machine did it is ours to know
 
-Kind = Literal["fetch", "health_check"]
+Kind = Literal["fetch", "export", "health_check"]
 Step = Literal[
     "accepted",
     "queued",
@@ -56,11 +56,25 @@ Moment = Annotated[
 
 
 class TaskBody(Body):
-    """`fetch` takes `{url, name?, format?}` with format `csv` or `ndjson`; `health_check` takes nothing."""
+    """What to do. `health_check` takes no params.
+
+    `fetch` takes `url`, or the `upload` of a file sent before, and as far as they are not to be found out: `name`,
+    `format` (csv, tsv, json, ndjson, parquet, xlsx), `encoding`, `delimiter`, `quote`, `header`, `member` of an archive,
+    `sheet` of a workbook; `skip_broken` leaves out rows that cannot be read; `headers` are sent with the request, kept
+    encrypted, and never answered.
+
+    `export` takes `dataset`, `format` (csv, tsv, json, ndjson, xlsx, parquet), and if need be `columns`, `where`,
+    `encoding` (utf-8, utf-8-bom, gb18030), `packing` (gzip, zstd). `where` is a list of conditions that all must hold,
+    `{column, op, value}` with op eq, ne, lt, le, gt, ge, contains, starts_with, in, is_null or not_null.
+    """
 
     kind: Kind
     params: dict[str, Any] = {}
     countdown: Annotated[int, Field(ge=0, le=7 * 86400, description="seconds to wait before it starts")] = 0
+
+
+class RetryQuery(BaseModel):
+    skip_broken: Annotated[bool, Field(description="leave out the rows of a fetch that cannot be read")] = False
 
 
 class TasksQuery(PageQuery):

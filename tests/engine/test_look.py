@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from portal.engine.preview import first_rows
+from tests.engine.rows import first_rows
 from portal.errors import Fault
 
 

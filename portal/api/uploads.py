@@ -1,0 +1,40 @@
+"""Files that programs send instead of an address, and how much one may."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import request
+
+from portal import transfers
+from portal.api import guards
+from portal.api.schemas.datasets import QuotaAnswer, UploadAnswer, UploadQuery
+from portal.extensions import db
+from portal.services import quotas, storage, uploads
+
+bp = APIBlueprint("api_uploads", __name__, url_prefix="/api/v1", tag="datasets")
+
+
+@bp.post("/uploads")
+@guards.bearer_required
+@bp.doc(security="bearer")
+@bp.input(UploadQuery, location="query", arg_name="query")
+@bp.output(UploadAnswer, status_code=201)
+def create(query: UploadQuery) -> Any:
+    """Send a file as the body, whatever its type; then submit a fetch that names it."""
+    user = guards.user()
+    uploads.announce(user, request.content_length)
+    db.session.commit()  # before it comes: no connection is held while it does
+    with transfers.body() as received:
+        upload = uploads.keep(user, query.name, received)
+    db.session.commit()
+    return UploadAnswer.model_validate(upload), 201
+
+
+@bp.get("/users/me/quota")
+@guards.bearer_required
+@bp.doc(security="bearer", tags=["users"])
+@bp.output(QuotaAnswer)
+def quota() -> Any:
+    """How many tasks and bytes you have, and may have."""
+    user = guards.user()
+    return QuotaAnswer.model_validate({"tasks": quotas.use_of(user).__dict__, "bytes": storage.use_of(user.id).__dict__})

@@ -1,0 +1,134 @@
+"""Rows that cannot be read: how many there are, which is the first, and a copy of the file without them."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from portal.engine import ndjson_source
+from portal.engine.csv_dialect import LONGEST_LINE, Dialect, reader
+from portal.engine.stop import Stop
+from portal.errors import Fault
+
+COUNTED = 10_000
+TEXT_CHARS = 120
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+
+
+@dataclass
+class Broken:
+    """`first` is `{line, reason, …}` of the first one, with the beginning of its `text`; None while there is none."""
+
+    count: int = 0
+    first: dict[str, Any] | None = field(default=None)
+
+    def note(self, line: int, reason: str, text: str, **more: Any) -> None:
+        self.count += 1
+        if self.first is None:
+            shown = "".join(char if char.isprintable() else " " for char in text[:TEXT_CHARS]).strip()
+            self.first = {"line": line, "reason": reason, "text": shown.encode("utf-8", "replace").decode(), **more}
+
+    def fault(self, code: str) -> Fault:
+        """With all that is known of them."""
+        return Fault(code, broken=min(self.count, COUNTED), **(self.first or {}))
+
+
+def of_csv(path: Path, dialect: Dialect, stop: Stop, good: IO[str] | None = None) -> Broken:
+    """Look at each row; those that can be read go to `good`, as they are. Without it looking ends at COUNTED.
+
+    A quote that is never closed would swallow the rest of the file: its line is broken, and the next line a new row.
+    """
+    broken, width = Broken(), len(dialect.names)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        source = _Lines(file, stop)
+        for _ in range(dialect.skip):
+            next(source, None)
+        while source.more and (good or broken.count < COUNTED):
+            begin = source.number + 1
+            held: list[str] = []
+            try:
+                row = next(reader(source.noting(held), dialect.delimiter, dialect.quote), None)
+            except csv.Error:
+                row, reason = None, "too_long" if len(held[0]) > LONGEST_LINE else "quote"
+                source.give_back(held[1:])
+            else:
+                reason = _wrong(row, held, width)
+            if not held or (row == [] and not reason):
+                continue
+            if reason == "columns":
+                broken.note(begin, reason, held[0], expected=width, found=len(row or ()))
+            elif reason:
+                broken.note(begin, reason, held[0])
+            elif good:
+                good.writelines(held)
+                if not held[-1].endswith(("\n", "\r")):
+                    good.write("\n")
+    return broken
+
+
+def _wrong(row: list[str] | None, held: list[str], width: int) -> str:
+    if any(not line.isascii() and _NOT_UTF8.search(line) for line in held):
+        return "encoding"
+    if row and len(row) != width and not (len(row) == width + 1 and not row[-1]):
+        return "columns"
+    return ""
+
+
+class _Lines:
+    """Physical lines, of which some may be given back; a cell takes at most LONGEST_LINE characters of them."""
+
+    def __init__(self, file: IO[str], stop: Stop) -> None:
+        self._file, self._stop, self._back, self.number, self.more = file, stop, list[str](), 0, True
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self._stop.check()
+        line = self._back.pop() if self._back else self._file.readline(LONGEST_LINE + 1)
+        if not line:
+            self.more = False
+            raise StopIteration
+        rest = line
+        while len(rest) > LONGEST_LINE and not rest.endswith(("\n", "\r")):  # of one nobody reads
+            self._stop.check()
+            rest = self._file.readline(LONGEST_LINE + 1)
+        self.number += 1
+        return line
+
+    def noting(self, held: list[str]) -> Iterator[str]:
+        """The next lines, each noted; too many of them are a quote that was never closed."""
+        size = 0
+        for line in self:
+            held.append(line)
+            size += len(line)
+            if size > LONGEST_LINE:
+                raise csv.Error("never closed")
+            yield line
+
+    def give_back(self, lines: list[str]) -> None:
+        self._back += reversed(lines)
+        self.number -= len(lines)
+        self.more = True
+
+
+def of_ndjson(path: Path, stop: Stop, good: IO[bytes] | None = None) -> Broken:
+    """The same for lines that are to be JSON objects."""
+    broken = Broken()
+    with path.open("rb") as file:
+        number = 0
+        while (good or broken.count < COUNTED) and (line := file.readline(ndjson_source.LONGEST_LINE + 1)):
+            number += 1
+            stop.check()  # at each: a line may take a second
+            if reason := ndjson_source.wrong_with(line):
+                broken.note(number, reason, line[: 4 * TEXT_CHARS].decode("utf-8", "replace"))
+                while len(line) > ndjson_source.LONGEST_LINE and not line.endswith(b"\n"):  # the rest of a long one
+                    line = file.readline(ndjson_source.LONGEST_LINE)
+                    stop.check()
+            elif good and line.strip():
+                good.write(line if line.endswith(b"\n") else line + b"\n")
+    return broken
+
+

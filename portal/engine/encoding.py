@@ -1,0 +1,122 @@
+"""In which encoding a text file is, and the same in UTF-8."""
+
+import codecs
+from collections.abc import Callable
+from pathlib import Path
+
+from portal.engine.stop import Stop
+from portal.errors import Fault
+
+UTF8 = "utf-8"
+_PIECE = 1024 * 1024
+_BOMS = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (codecs.BOM_UTF8, UTF8),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_COMMON = 0.9  # of its characters outside ASCII so many are in GB2312, if a text is Chinese
+_PLAIN = {9, 10, 13, *range(32, 127)}
+_NULS = 0.001  # more than so many are no text
+
+
+def found(head: bytes, *, whole: bool, said: str | None = None) -> str | None:
+    """The codec's name, None for what is no text. `head` is the beginning, or `whole` the file; `said` is the user's word.
+
+    Raises `Fault`: `encoding_not_supported`; `not_utf8` with the line, where it is nothing else that can be told.
+    """
+    mark = next((name for bom, name in _BOMS if head.startswith(bom)), None)
+    if said and said != "utf-16":
+        return said
+    if mark == "utf-32":
+        raise Fault("encoding_not_supported", found="UTF-32")
+    two = mark if mark and mark.startswith("utf-16") else wide(head)
+    if said == "utf-16":
+        return two or "utf-16-le"
+    if mark or two:
+        return mark or two
+    if head.count(0) > len(head) * _NULS:
+        return None
+    try:
+        _decoded(head, UTF8, whole=whole)
+        return UTF8
+    except UnicodeDecodeError as problem:
+        if is_chinese(head, whole=whole):
+            return "gb18030"
+        line = head.count(b"\n", 0, problem.start) or head.count(b"\r", 0, problem.start)
+        raise Fault("not_utf8", line=line + 1) from None
+
+
+def text(head: bytes, encoding: str, *, whole: bool) -> str:
+    """The sample as text, without its mark. Raises `Fault('not_text_in')`."""
+    try:
+        return _decoded(head, encoding, whole=whole).removeprefix("\ufeff")
+    except UnicodeDecodeError as problem:
+        raise Fault("not_text_in", encoding=encoding, line=head.count(b"\n", 0, problem.start) + 1) from None
+
+
+def to_utf8(source: Path, target: Path, encoding: str, *, stop: Stop, report: Callable[[int, int], object]) -> None:
+    """Raises `Fault('not_text_in')` with the line where it does not decode."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    size, lines, start = source.stat().st_size, 0, True
+    with source.open("rb") as file, target.open("wb") as out:
+        while True:
+            stop.check()
+            piece = file.read(_PIECE)
+            try:
+                said = decoder.decode(piece, final=not piece)
+            except UnicodeDecodeError as problem:
+                line = lines + problem.object.count(b"\n", 0, problem.start) + 1
+                raise Fault("not_text_in", encoding=encoding, line=line) from None
+            out.write((said.removeprefix("\ufeff") if start else said).encode())
+            lines, start = lines + said.count("\n"), start and not said
+            report(file.tell(), max(1, size))
+            if not piece:
+                return
+
+
+def late(path: Path, stop: Stop) -> str | None:
+    """The encoding of a file whose beginning was ASCII and whose rest is not UTF-8."""
+    decoder = codecs.getincrementaldecoder("gb18030")()
+    common = foreign = 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            stop.check()
+            try:
+                more = _counted(decoder.decode(piece))
+            except UnicodeDecodeError:
+                return None
+            common, foreign = common + more[0], foreign + more[1]
+    return "gb18030" if foreign and common >= _COMMON * foreign else None
+
+
+def is_chinese(head: bytes, *, whole: bool) -> bool:
+    """Whether it is GB18030 and not some other encoding that happens to decode."""
+    try:
+        common, foreign = _counted(_decoded(head, "gb18030", whole=whole))
+    except UnicodeDecodeError:
+        return False
+    return foreign > 0 and common >= _COMMON * foreign
+
+
+def _counted(said: str) -> tuple[int, int]:
+    """Characters in GB2312, and all outside ASCII."""
+    others = "".join(char for char in said if char > "\x7f")
+    return len(others.encode("gb2312", "ignore")) // 2, len(others)
+
+
+def _decoded(head: bytes, encoding: str, *, whole: bool) -> str:
+    return codecs.getincrementaldecoder(encoding)().decode(head, final=whole)
+
+
+def wide(head: bytes) -> str | None:
+    """UTF-16 without a mark: its ASCII characters have zero bytes, all on one side."""
+    sample = head[: 4096 & ~1]
+    pairs = list(zip(sample[0::2], sample[1::2], strict=False))
+    for name, high, low in (("utf-16-le", 1, 0), ("utf-16-be", 0, 1)):
+        plain = [pair[low] for pair in pairs if pair[high] == 0]
+        others = sum(pair[low] == 0 for pair in pairs)
+        if len(plain) > max(1, len(pairs) // 20) and not others and all(char in _PLAIN for char in plain):
+            return name
+    return None

@@ -1,0 +1,277 @@
+"""A dataset's Parquet becomes a file in another format: chosen columns, chosen rows, in order, memory bounded."""
+
+import codecs
+import gzip
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import duckdb
+
+from portal.engine import database, harmless, xlsx_target
+from portal.engine.columns import Column
+from portal.engine.meter import Meter
+from portal.engine.query import Condition, where_sql
+from portal.engine.stop import Stop
+from portal.engine.values import identifier, literal
+from portal.engine.zstd import zstd
+from portal.errors import Fault
+
+FORMATS = ("csv", "tsv", "json", "ndjson", "xlsx", "parquet")
+ENCODINGS = ("utf-8", "utf-8-bom", "gb18030")
+PACKINGS = ("", "gzip", "zstd")
+
+_MEDIA = {
+    "csv": "text/csv; charset={}",
+    "tsv": "text/tab-separated-values; charset={}",
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "parquet": "application/vnd.apache.parquet",
+}
+_PACKED = {"gzip": (".gz", "application/gzip"), "zstd": (".zst", "application/zstd")}
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
+_PIECE = 1024 * 1024
+_EXPORTING, _PACKING = (0, 80), (80, 97)
+# What JSON has no word for, inside of nested values.
+_NOT_JSON = r"([\[:,]) *-?(?:NaN|nan|Infinity|inf)"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """No `columns`: all of them. `encoding` is for csv and tsv; xlsx and parquet are packed already."""
+
+    format: str
+    columns: tuple[str, ...] = ()
+    where: tuple[Condition, ...] = ()
+    encoding: str = "utf-8"
+    packing: str = ""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """`bytes` and `sha256` are of the file at `path`."""
+
+    path: Path
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def checked(wanted: Wanted, columns: Sequence[Column]) -> None:
+    """Raises `Fault`: `export_choice_invalid` with the field, `column_unknown`, or what `query.where_sql` raises."""
+    for field, value, choices in (
+        ("format", wanted.format, FORMATS),
+        ("encoding", wanted.encoding, ENCODINGS if wanted.format in _DELIMITERS else ENCODINGS[:1]),
+        ("packing", wanted.packing, PACKINGS if wanted.format not in ("xlsx", "parquet") else PACKINGS[:1]),
+    ):
+        if value not in choices:
+            raise Fault("export_choice_invalid", field=field)
+    if len(set(wanted.columns)) < len(wanted.columns):
+        raise Fault("export_choice_invalid", field="columns")
+    _chosen(wanted, columns)
+    where_sql(wanted.where, columns)
+
+
+def ending(wanted: Wanted) -> str:
+    """Of the file's name, with its dots."""
+    return f".{wanted.format}" + (_PACKED[wanted.packing][0] if wanted.packing else "")
+
+
+def media_type(wanted: Wanted) -> str:
+    if wanted.packing:
+        return _PACKED[wanted.packing][1]
+    return _MEDIA[wanted.format].format("gb18030" if wanted.encoding == "gb18030" else "utf-8")
+
+
+def export(
+    source: Path,
+    columns: Sequence[Column],
+    wanted: Wanted,
+    folder: Path,
+    *,
+    memory_mb: int,
+    threads: int,
+    max_bytes: int,
+    stop: Stop,
+    meter: Meter,
+) -> Exported:
+    """Make the file in `folder`, which is for this export alone and holds nothing else of it afterwards.
+
+    Raises `Stopped`, or `Fault`: what `checked` raises, `quota_kept` beyond `max_bytes`, `xlsx_cell_too_long`, `disk_full`.
+    """
+    checked(wanted, columns)
+    job = _Job(source, _chosen(wanted, columns), wanted, folder, memory_mb, threads, max_bytes, stop, meter)
+    try:
+        with database.opened(memory_mb=memory_mb, threads=threads, files=[source], folder=folder) as connection:
+            condition, values = where_sql(wanted.where, columns)
+            relation = f"read_parquet({literal(str(source))}) {condition}"
+            return job.xlsx(connection, relation, values) if wanted.format == "xlsx" else job.copy(connection, relation, values)
+    except duckdb.IOException as problem:
+        if "No space left" in str(problem) or "quota exceeded" in str(problem):
+            raise Fault("disk_full", passing=True) from problem
+        raise
+    except duckdb.OutOfMemoryException as problem:
+        raise Fault("rows_too_big") from problem
+
+
+def _chosen(wanted: Wanted, columns: Sequence[Column]) -> list[Column]:
+    known = {column.name: column for column in columns}
+    for name in wanted.columns:
+        if name not in known:
+            raise Fault("column_unknown", column=name[:100])
+    return [known[name] for name in wanted.columns] if wanted.columns else list(columns)
+
+
+@dataclass(frozen=True)
+class _Job:
+    source: Path
+    columns: list[Column]
+    wanted: Wanted
+    folder: Path
+    memory_mb: int
+    threads: int
+    max_bytes: int
+    stop: Stop
+    meter: Meter
+
+    def copy(self, connection: duckdb.DuckDBPyConnection, relation: str, values: list[Any]) -> Exported:
+        plain, rows = self.folder / "plain", 0
+        select = ", ".join(f"{_expression(column, self.wanted.format)} AS {self._named(column)}" for column in self.columns)
+        query = f"COPY (SELECT {select} FROM {relation}) TO {literal(str(plain))} ({self._options()})"
+        self.meter.step("exporting", _EXPORTING)
+
+        def tick(share: float) -> None:
+            self.meter.moved(share, 1)
+            with suppress(FileNotFoundError):
+                self._check(plain.stat().st_size if not self.wanted.packing else 0)
+
+        rows = int(database.run(connection, query, self.stop, tick, values)[0][0])
+        try:
+            return self._finished(plain, rows)
+        finally:
+            plain.unlink(missing_ok=True)
+
+    def xlsx(self, connection: duckdb.DuckDBPyConnection, relation: str, values: list[Any]) -> Exported:
+        plain = self.folder / "book.xlsx"
+        total = int(database.run(connection, f"SELECT count(*) FROM {relation}", self.stop, None, values)[0][0])
+        select = ", ".join(xlsx_target.expression(column) for column in self.columns)
+        self.meter.step("exporting", _EXPORTING)
+        with self.stop.interrupting(connection.interrupt):
+            connection.execute(f"SELECT {select} FROM {relation}", values)
+        rows = xlsx_target.write(
+            iter(lambda: connection.fetchmany(xlsx_target.BATCH), []),
+            self.columns,
+            plain,
+            self.folder,
+            stop=self.stop,
+            report=lambda done: self.meter.moved(done, max(1, total)),
+        )
+        try:
+            return self._finished(plain, rows)
+        finally:
+            plain.unlink(missing_ok=True)
+
+    def _named(self, column: Column) -> str:
+        return identifier(harmless.text(column.name) if self.wanted.format in _DELIMITERS else column.name)
+
+    def _options(self) -> str:
+        if delimiter := _DELIMITERS.get(self.wanted.format):
+            return f"FORMAT csv, HEADER, DELIMITER {literal(delimiter)}, QUOTE '\"', ESCAPE '\"', NULLSTR ''"
+        if self.wanted.format == "parquet":
+            return "FORMAT parquet, COMPRESSION zstd"
+        return f"FORMAT json, ARRAY {str(self.wanted.format == 'json').lower()}"
+
+    def _finished(self, plain: Path, rows: int) -> Exported:
+        """In its encoding, packed, measured: one pass, and no copy where nothing changes."""
+        target, digest, size = self.folder / "export", hashlib.sha256(), plain.stat().st_size
+        self.meter.step("packing", _PACKING)
+        changes = bool(self.wanted.packing) or self.wanted.encoding != "utf-8"
+        with plain.open("rb") as file, _Counted(target if changes else None, digest, self._check) as out:
+            with _packed(out, self.wanted.packing, size) as packing:
+                for piece in self._pieces(file):
+                    packing.write(piece)
+                    self.meter.moved(file.tell(), size)
+        if not changes:
+            plain.rename(target)
+        return Exported(target, rows, out.bytes, digest.hexdigest())
+
+    def _pieces(self, file: IO[bytes]) -> Iterator[bytes]:
+        if self.wanted.encoding == "utf-8-bom":
+            yield codecs.BOM_UTF8
+        decoder = codecs.getincrementaldecoder("utf-8")() if self.wanted.encoding == "gb18030" else None
+        while piece := file.read(_PIECE):
+            self.stop.check()
+            yield decoder.decode(piece).encode("gb18030") if decoder else piece
+
+    def _check(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise Fault("quota_kept", limit=self.max_bytes)
+
+
+class _Counted:
+    """Writes to a file, if there is one, and counts and hashes what goes through."""
+
+    def __init__(self, path: Path | None, digest: "hashlib._Hash", check: Any) -> None:
+        self._path, self._digest, self._check, self.bytes = path, digest, check, 0
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> "_Counted":
+        self._file = self._path.open("wb") if self._path else None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def write(self, piece: bytes) -> int:
+        self.bytes += len(piece)
+        self._check(self.bytes)
+        self._digest.update(piece)
+        return self._file.write(piece) if self._file else len(piece)
+
+    def flush(self) -> None: ...
+
+
+@contextmanager
+def _packed(out: _Counted, packing: str, size: int) -> Iterator[Any]:
+    if packing == "gzip":
+        with gzip.GzipFile(filename="", mode="wb", fileobj=cast(IO[bytes], out), mtime=0, compresslevel=6) as file:
+            yield file
+    elif packing == "zstd":
+        options = {zstd.CompressionParameter.compression_level: 3, zstd.CompressionParameter.checksum_flag: 1}
+        with zstd.ZstdFile(cast(IO[bytes], out), "wb", options=options) as writer:
+            yield writer
+    else:
+        yield out
+
+
+def _expression(column: Column, format_: str) -> str:
+    """How a column is written: ISO 8601, base64, JSON text; in files for spreadsheets without cells that run."""
+    cell, kind = identifier(column.name), column.type
+    if format_ == "parquet":
+        return cell
+    zoned = f"replace(CAST({cell} AT TIME ZONE 'UTC' AS VARCHAR), ' ', 'T') || 'Z'"
+    if kind == "timestamp with time zone":
+        return zoned
+    if kind == "blob":
+        return f"base64({cell})"
+    if format_ in _DELIMITERS:
+        if kind == "text":
+            return harmless.sql(cell, literal(harmless.DANGEROUS), literal(harmless.NUMBER))
+        return f"CAST(to_json({cell}) AS VARCHAR)" if _is_nested(kind) else cell
+    if kind == "number":
+        return f"CASE WHEN isfinite({cell}) THEN {cell} END"
+    if kind == "timestamp":
+        return f"replace(CAST({cell} AS VARCHAR), ' ', 'T')"
+    if _is_nested(kind) and kind != "json":
+        said = f"to_json({cell})"
+        return f"CASE WHEN json_valid({said}) THEN {said} ELSE CAST(regexp_replace(CAST({said} AS VARCHAR), {literal(_NOT_JSON)}, '\\1null', 'g') AS JSON) END"
+    return cell
+
+
+def _is_nested(kind: str) -> bool:
+    return kind in ("json", "struct") or kind.endswith("]") or kind.startswith("map")

@@ -1,0 +1,129 @@
+"""Some rows of a Parquet file, filtered and sorted, as JSON can carry them. Cheap enough for the web process."""
+
+import base64
+import datetime as dt
+import decimal
+import json
+import math
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from duckdb.sqltypes import DuckDBPyType
+
+from portal.engine import database
+from portal.engine.columns import Column, children
+from portal.engine.query import Condition, Sort, order_sql, where_sql
+from portal.engine.values import identifier, literal
+from portal.errors import Fault
+
+MEMORY_MB, THREADS = 128, 2
+AT_ONCE, PATIENCE = 2, 5.0  # looks in one process, and the seconds that one waits for its turn
+
+_turns = threading.BoundedSemaphore(AT_ONCE)
+
+
+@dataclass(frozen=True)
+class Look:
+    """`matching` is how many rows fit the conditions, None where there are none."""
+
+    rows: list[list[Any]]
+    matching: int | None
+
+
+def look(
+    path: Path,
+    columns: Sequence[Column],
+    *,
+    where: Sequence[Condition] = (),
+    sort: Sequence[Sort] = (),
+    names: Sequence[str] = (),
+    offset: int = 0,
+    limit: int = 50,
+    seconds: float = 5.0,
+    cell_chars: int | None = None,
+) -> Look:
+    """Up to `limit` rows from `offset` on, of the columns `names` (all if none is named), in the file's order unless sorted.
+
+    Dates and times are ISO 8601, decimals text, bytes base64; NaN and the infinities are None, as JSON has none.
+    Texts longer than `cell_chars` are cut. Raises `Fault`: what `query` raises, `file_missing`, `look_too_slow`,
+    `look_too_large`, `look_busy`.
+    """
+    condition, values = where_sql(where, columns)
+    order = order_sql(sort, columns)
+    chosen = [column for column in columns if not names or column.name in names]
+    source = f"read_parquet({literal(str(path))})"
+    query = (
+        f"SELECT {', '.join(_shown(column, cell_chars) for column in chosen)} "
+        f"FROM (FROM {source} {condition} {order} LIMIT {int(limit)} OFFSET {int(offset)})"
+    )
+    with _turn(), _opened(path, seconds) as connection:
+        matching = None
+        if condition:
+            counted = connection.execute(f"SELECT count(*) FROM {source} {condition}", values).fetchone()
+            matching = int(counted[0]) if counted else 0
+        rows = connection.execute(query, values).fetchall()
+        kinds = [entry[1] for entry in connection.description or []]
+    return Look([[_plain(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in rows], matching)
+
+
+def _shown(column: Column, cell_chars: int | None) -> str:
+    cell = identifier(column.name)
+    if cell_chars is None or column.type != "text":
+        return cell
+    return f"CASE WHEN length({cell}) > {int(cell_chars)} THEN left({cell}, {int(cell_chars)}) || '…' ELSE {cell} END AS {cell}"
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _turns.acquire(timeout=PATIENCE):
+        raise Fault("look_busy", passing=True)
+    try:
+        yield
+    finally:
+        _turns.release()
+
+
+@contextmanager
+def _opened(path: Path, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    try:
+        with database.opened(memory_mb=MEMORY_MB, threads=THREADS, files=[path]) as connection:
+            late = threading.Timer(seconds, connection.interrupt)
+            late.daemon = True
+            late.start()
+            try:
+                yield connection
+            finally:
+                late.cancel()
+    except duckdb.InterruptException:
+        raise Fault("look_too_slow") from None
+    except duckdb.OutOfMemoryException:
+        raise Fault("look_too_large") from None
+    except duckdb.Error as problem:
+        raise Fault("file_missing", passing=True) from problem
+
+
+def _plain(value: Any, kind: DuckDBPyType) -> Any:
+    match value:
+        case str() if str(kind) == "JSON":
+            return json.loads(value, parse_constant=lambda _: None)
+        case float():
+            return value if math.isfinite(value) else None
+        case dt.datetime() | dt.date() | dt.time():
+            return value.isoformat().replace("+00:00", "Z")
+        case decimal.Decimal() | uuid.UUID() | dt.timedelta():
+            return str(value)
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+        case list() | tuple():
+            inner = children(kind)[0][1]
+            return [_plain(item, inner) for item in value]
+        case dict() if kind.id == "struct":
+            return {name: _plain(value[name], inner) for name, inner in children(kind)}
+        case _:
+            return value

@@ -1,0 +1,88 @@
+"""A Parquet file becomes ours: the same rows in order, with types that every part of the portal knows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from duckdb.sqltypes import DuckDBPyType
+
+from portal.engine import database
+from portal.engine.columns import children
+from portal.engine.csv_dialect import MAX_COLUMNS, unique_names
+from portal.engine.stop import Stop
+from portal.engine.values import identifier, literal
+from portal.errors import Fault
+
+_AS_THEY_ARE = {
+    *("boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "float", "double"),
+    *("decimal", "date", "time", "timestamp", "timestamp with time zone", "varchar", "list", "struct"),
+}
+_WHOLE = {"tinyint", "smallint", "integer", "utinyint", "usmallint", "uinteger"}
+_WIDE = {"hugeint", "uhugeint", "ubigint"}
+
+
+def selection(
+    connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop, *, max_bytes: int
+) -> Sequence[tuple[str, str]]:
+    """Names and expressions of the columns to be read.
+
+    Raises `Fault`: `parquet_corrupt`, `parquet_encrypted`, `too_many_columns`, `too_large` where the footer tells of
+    more than `max_bytes`, counting a byte at least for each cell.
+    """
+    read = f"read_parquet({literal(str(source))})"
+    try:
+        connection.execute(f"FROM {read} LIMIT 0")
+        found = [(entry[0], entry[1]) for entry in connection.description or []]
+        sizes = database.run(
+            connection,
+            f"SELECT coalesce(sum(total_uncompressed_size), 0), coalesce(sum(num_values), 0) FROM parquet_metadata({literal(str(source))})",
+            stop,
+        )[0]
+    except duckdb.Error as problem:
+        raise unreadable(problem) from problem
+    if len(found) > MAX_COLUMNS:
+        raise Fault("too_many_columns", columns=len(found), limit=MAX_COLUMNS)
+    if max(int(sizes[0]), int(sizes[1])) > max_bytes:
+        raise Fault("too_large", limit=max_bytes)
+    names = unique_names([name for name, _ in found])
+    return [(name, _expression(identifier(own), kind)) for name, (own, kind) in zip(names, found, strict=True)]
+
+
+def unreadable(problem: duckdb.Error) -> Fault:
+    """What DuckDB cannot read."""
+    return Fault("parquet_encrypted" if "ncrypt" in str(problem) else "parquet_corrupt")
+
+
+def _expression(cell: str, kind: DuckDBPyType) -> str:
+    name = str(kind.id)
+    if str(kind) == "JSON":
+        return cell
+    if name in _WHOLE:
+        return f"CAST({cell} AS BIGINT)"
+    if name in _WIDE:
+        return f"CAST({cell} AS DECIMAL(38,0))"
+    if name == "float":  # as it is written: 0.1 and not 0.10000000149
+        return f"CAST(CAST({cell} AS VARCHAR) AS DOUBLE)"
+    if name.startswith("timestamp_"):
+        return f"CAST({cell} AS TIMESTAMP)"
+    if name == "blob":
+        return f"base64({cell})"
+    if name == "map":
+        return f"to_json({cell})"
+    if name in ("list", "struct", "array"):
+        return cell if _is_plain(kind) else f"to_json({cell})"
+    return cell if name in _AS_THEY_ARE else f"CAST({cell} AS VARCHAR)"
+
+
+def _is_plain(kind: DuckDBPyType) -> bool:
+    """Whether a nested value holds nothing but what JSON and our own types know."""
+    if kind.id in ("list", "struct"):
+        return all(_is_plain(child) for _, child in children(kind))
+    return kind.id in _AS_THEY_ARE and kind.id not in ("float",)
+
+
+def relation(source: Path) -> str:
+    return f"read_parquet({literal(str(source))})"
+
+

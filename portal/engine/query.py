@@ -1,0 +1,194 @@
+"""What a person asks of a table: conditions and an order. Never SQL: names are looked up, values are bound."""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from portal.engine.columns import Column
+from portal.engine.values import identifier
+from portal.errors import Fault
+
+OPS = ("eq", "ne", "lt", "le", "gt", "ge", "contains", "starts_with", "in", "is_null", "not_null")
+CONDITIONS_MAX, SORTS_MAX, LIST_MAX, TEXT_MAX = 20, 3, 100, 1000
+
+_COMPARISONS = {"eq": "=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+_PARTS = {"contains": "contains", "starts_with": "starts_with"}
+_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`value` is a list for `in`, None for `is_null` and `not_null`."""
+
+    column: str
+    op: str
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Sort:
+    column: str
+    descending: bool = False
+
+
+def where_sql(where: Sequence[Condition], columns: Sequence[Column]) -> tuple[str, list[Any]]:
+    """`WHERE …` and the values to bind, or "" when nothing is asked; all conditions must hold.
+
+    `ne` holds for empty cells, too; `contains` and `starts_with` ignore case. Raises `Fault`: `column_unknown`,
+    `condition_invalid` (with `column` and `reason`), `conditions_too_many`.
+    """
+    if len(where) > CONDITIONS_MAX:
+        raise Fault("conditions_too_many", limit=CONDITIONS_MAX)
+    known = {column.name: column for column in columns}
+    parts: list[str] = []
+    values: list[Any] = []
+    for condition in where:
+        sql, bound = _condition(condition, _known(known, condition.column))
+        parts.append(sql)
+        values += bound
+    return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
+
+
+def order_sql(sort: Sequence[Sort], columns: Sequence[Column]) -> str:
+    """`ORDER BY …` with empty cells last, or "". Raises `Fault`: `column_unknown`, `sort_invalid`."""
+    if len(sort) > SORTS_MAX:
+        raise Fault("sort_invalid", reason="too_many", limit=SORTS_MAX)
+    known = {column.name: column for column in columns}
+    parts = []
+    for by in sort:
+        if _is_nested(_known(known, by.column)):
+            raise Fault("sort_invalid", reason="nested", column=by.column)
+        parts.append(f"{identifier(by.column)} {'DESC' if by.descending else 'ASC'} NULLS LAST")
+    return f"ORDER BY {', '.join(parts)}" if parts else ""
+
+
+def conditions_from(value: Any) -> tuple[Condition, ...]:
+    """Conditions as a program sends them: `[{"column": …, "op": …, "value": …}]`. Raises `Fault('condition_invalid')`."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise Fault("condition_invalid", column=None, reason="shape")
+    found = []
+    for each in value:
+        if not {"column", "op"} <= each.keys() <= {"column", "op", "value"} or not isinstance(each["column"], str):
+            raise Fault("condition_invalid", column=None, reason="shape")
+        if each["op"] not in OPS:
+            raise Fault("condition_invalid", column=each["column"][:100], reason="op")
+        found.append(Condition(each["column"], each["op"], each.get("value")))
+    return tuple(found)
+
+
+def sort_from(sort: Sequence[str], columns: Sequence[Column]) -> tuple[Sort, ...]:
+    """Columns by name, with - before it for falling order; a column of just this name comes first."""
+    names = {column.name for column in columns}
+    return tuple(
+        Sort(text) if text in names or not text.startswith("-") else Sort(text[1:], descending=True) for text in sort
+    )
+
+
+def _known(known: dict[str, Column], name: str) -> Column:
+    if name not in known:
+        raise Fault("column_unknown", column=name[:100])
+    return known[name]
+
+
+def _is_nested(column: Column) -> bool:
+    return column.type in ("json", "struct", "map") or column.type.endswith("]") or column.type.startswith(("map(", "union("))
+
+
+def _condition(condition: Condition, column: Column) -> tuple[str, list[Any]]:
+    cell, op, value = identifier(column.name), condition.op, condition.value
+    if op in ("is_null", "not_null"):
+        return f"{cell} IS {'NOT ' if op == 'not_null' else ''}NULL", []
+    if op in _PARTS:
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise _wrong(column, "text")
+        text = _text(str(value), column)
+        return f"{_PARTS[op]}(lower(CAST({cell} AS VARCHAR)), lower(?))", [text]
+    if op not in OPS:
+        raise _wrong(column, "op")
+    if _is_nested(column):
+        raise _wrong(column, "nested")
+    if op == "in":
+        if not isinstance(value, list) or not 0 < len(value) <= LIST_MAX:
+            raise _wrong(column, "list")
+        return f"{cell} IN ({', '.join(['?'] * len(value))})", [_typed(each, column) for each in value]
+    bound = _typed(value, column)
+    if op == "ne":
+        return f"{cell} IS DISTINCT FROM ?", [bound]
+    return f"{cell} {_COMPARISONS[op]} ?", [bound]
+
+
+def _typed(value: Any, column: Column) -> Any:
+    """The value as the column has it. Raises `Fault('condition_invalid')` where it is none."""
+    kind = column.type.partition("(")[0]
+    read = _READERS.get(kind)
+    if isinstance(value, bool) and kind != "boolean":
+        raise _wrong(column, kind)
+    if read is None:  # blob, interval and the like are compared as text
+        return _text(str(value), column)
+    if kind == "text" and not isinstance(value, str | int | float):
+        raise _wrong(column, "text")
+    try:
+        return read(_text(str(value), column) if kind == "text" else value)
+    except (ValueError, TypeError, ArithmeticError, InvalidOperation):
+        raise _wrong(column, kind) from None
+
+
+def _text(value: str, column: Column) -> str:
+    if len(value) > TEXT_MAX or "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        raise _wrong(column, "text")
+    return value
+
+
+def _wrong(column: Column, reason: str) -> Fault:
+    return Fault("condition_invalid", column=column.name[:100], reason=reason.replace(" ", "_"))
+
+
+def _integer(value: Any) -> Any:
+    number = _decimal(value)
+    # Of a column of whole numbers one may ask what is above 1.5.
+    return int(number) if number == number.to_integral_value() and abs(number) < 10**38 else float(number)
+
+
+def _number(value: Any) -> float:
+    return float(_decimal(value))
+
+
+def _decimal(value: Any) -> Decimal:
+    text = str(value).strip()
+    if not isinstance(value, str | int | float) or not _NUMBER.fullmatch(text):
+        raise ValueError
+    return Decimal(text)
+
+
+def _boolean(value: Any) -> bool:
+    return ("false", "true").index(str(value).strip().lower()) == 1
+
+
+def _date(value: Any) -> dt.date:
+    return dt.date.fromisoformat(str(value).strip())
+
+
+def _timestamp(value: Any) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(str(value).strip())
+    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _zoned(value: Any) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(str(value).strip())
+    return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "integer": _integer,
+    "number": _number,
+    "decimal": _decimal,
+    "text": str,
+    "boolean": _boolean,
+    "date": _date,
+    "time": lambda value: dt.time.fromisoformat(str(value).strip()),
+    "timestamp": _timestamp,
+    "timestamp with time zone": _zoned,
+}

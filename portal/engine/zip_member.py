@@ -1,0 +1,109 @@
+"""One file out of a zip archive. Names are labels only: nothing is ever written under one."""
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from lzma import LZMAError
+from typing import IO
+
+from portal.errors import Fault
+
+MEMBERS_MAX, NAMES_SHOWN, NAME_CHARS = 1000, 20, 100
+DIRECTORY_MAX = 4 * 1024**2  # bytes of the list of members, which is read whole
+_PIECE = 256 * 1024
+_END, _END64 = b"PK\x05\x06", b"PK\x06\x06"
+_TAIL = 66 * 1024  # the end record stands behind at most a comment of 64 KiB
+_ENCRYPTED, _UTF8 = 0x1, 0x800
+
+
+def is_workbook(file: IO[bytes]) -> bool:
+    """Whether it is an XLSX. Raises `Fault('zip_corrupt')`, `Fault('zip_too_many')`."""
+    with _opened(file) as archive:
+        return "xl/workbook.xml" in archive.NameToInfo
+
+
+def extract(file: IO[bytes], wanted: str | None, write: Callable[[bytes, int], object]) -> str:
+    """Hand the content of a member to `write`, with the bytes read for it so far; answers the member's name.
+
+    The only file in it is taken by itself. Raises `Fault`: `zip_choose` and `zip_no_member` with the names there are,
+    `zip_empty`, `zip_encrypted`, `zip_corrupt`, `zip_too_many`.
+    """
+    with _opened(file) as archive:
+        info = _chosen(_files(archive), wanted)
+        if info.flag_bits & _ENCRYPTED:
+            raise Fault("zip_encrypted")
+        with archive.open(info) as member:
+            while piece := member.read(_PIECE):
+                write(piece, max(1, file.tell() - info.header_offset))
+        return shown(_name(info))
+
+
+def shown(name: str) -> str:
+    """A name as people may see it: printable, not too long."""
+    return "".join(char if char.isprintable() else "�" for char in name)[:NAME_CHARS]
+
+
+@contextmanager
+def _opened(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    if _directory_bytes(file) > DIRECTORY_MAX:
+        raise Fault("zip_too_many", limit=MEMBERS_MAX)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, struct.error, ValueError, NotImplementedError) as problem:
+        if isinstance(problem, OSError) and problem.errno:  # the disk's, not the archive's
+            raise
+        raise Fault("zip_corrupt") from None
+
+
+def _directory_bytes(file: IO[bytes]) -> int:
+    """How long the list of members says it is; the library would read it whole, however long."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _TAIL))
+    tail = file.read()
+    if (at := tail.rfind(_END)) < 0 or len(tail) < at + 22:
+        raise Fault("zip_corrupt")
+    (length,) = struct.unpack_from("<L", tail, at + 12)
+    at64 = tail.rfind(_END64, 0, at)
+    if length == 0xFFFFFFFF and at64 >= 0 and len(tail) >= at64 + 48:
+        (length,) = struct.unpack_from("<Q", tail, at64 + 40)
+    return int(length)
+
+
+def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    if len(archive.infolist()) > MEMBERS_MAX:
+        raise Fault("zip_too_many", limit=MEMBERS_MAX)
+    return [info for info in archive.infolist() if not info.is_dir() and not _is_clutter(info)]
+
+
+def _is_clutter(info: zipfile.ZipInfo) -> bool:
+    """What systems put beside the data: resource forks, hidden files, links."""
+    name = info.filename.replace("\\", "/")
+    is_link = (info.external_attr >> 28) == 0xA
+    return is_link or name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
+
+
+def _chosen(files: list[zipfile.ZipInfo], wanted: str | None) -> zipfile.ZipInfo:
+    names = [shown(_name(info)) for info in files[:NAMES_SHOWN]]
+    if wanted:
+        found = next((info for info in files if wanted in (info.filename, _name(info), shown(_name(info)))), None)
+        if found is None:
+            raise Fault("zip_no_member", member=shown(wanted), names=names)
+        return found
+    if not files:
+        raise Fault("zip_empty")
+    if len(files) > 1:
+        raise Fault("zip_choose", names=names, count=len(files))
+    return files[0]
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """Chinese Windows writes names in GBK and does not say so; the library reads those as code page 437."""
+    if info.flag_bits & _UTF8 or info.filename.isascii():
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("gb18030")
+    except UnicodeError:
+        return info.filename

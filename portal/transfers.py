@@ -1,0 +1,138 @@
+"""Large bodies of both doors: files that come in go to disk piece by piece, files that go out can be resumed."""
+
+import threading
+import unicodedata
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from flask import Request as FlaskRequest
+from flask import Response, g, request
+from werkzeug.datastructures import FileStorage
+
+from portal import limits
+from portal.errors import Invalid, Unavailable
+from portal.extensions import csrf, settings
+from portal.models import Export
+from portal.services import exports, uploads
+from portal.services.uploads import Received
+
+_FORM_BYTES = 64 * 1024  # of a form beside its file
+_slots = threading.BoundedSemaphore(limits.TRANSFERS)
+
+
+class Request(FlaskRequest):
+    """Files of a form go to disk in the instance's folder: /tmp may be memory."""
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
+        folder = settings().instance_path / "incoming"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / str(uuid4())
+        g.setdefault("incoming", []).append(path)
+        return path.open("w+b")
+
+
+@contextmanager
+def body() -> Iterator[Received]:
+    """The request's body as a file; it was announced before. Gone afterwards."""
+    size = request.content_length or 0
+    request.max_content_length = size
+    path = settings().instance_path / "incoming" / str(uuid4())
+    with _slot():
+        try:
+            yield uploads.receive(request.stream, path, size)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def form_file(field: str) -> Iterator[tuple[str, Received]]:
+    """The name and the content of a form's file; the view is exempt from the general CSRF check, which is made here:
+    it reads the whole form, and strangers must not make us do that. Gone afterwards.
+    """
+    size = request.content_length or 0
+    request.max_content_length = size
+    request.max_form_memory_size = _FORM_BYTES
+    with _slot():
+        try:
+            csrf.protect()
+            sent: FileStorage | None = request.files.get(field)
+            if sent is None or not sent.filename:
+                raise Invalid("file_missing_in_form", field=field)
+            sent.stream.flush()
+            yield sent.filename, uploads.measured(Path(str(sent.stream.name)))
+        except OSError as error:
+            raise Unavailable("storage_full") from error
+        finally:
+            for file in request.files.values():
+                file.close()
+            for path in g.pop("incoming", []):
+                path.unlink(missing_ok=True)
+
+
+def download(export: Export) -> Response:
+    """The file of an export, or the part of it that is asked for; ETag and Repr-Digest (RFC 9530) are of the whole."""
+    etag = f'"{export.sha256}"'
+    if request.if_none_match.contains(export.sha256):
+        return Response(status=304, headers={"ETag": etag})
+    start, end, status = 0, export.bytes, 200
+    wanted = request.range
+    if wanted and request.if_range.etag in (None, export.sha256) and not request.if_range.date and len(wanted.ranges) == 1:
+        found = wanted.range_for_length(export.bytes)
+        if found is None:
+            return Response(status=416, headers={"Content-Range": f"bytes */{export.bytes}"})
+        (start, end), status = found, 206
+    answer = Response(status=status, mimetype=export.media_type)
+    answer.headers["ETag"] = etag
+    answer.headers["Accept-Ranges"] = "bytes"
+    answer.headers["Content-Length"] = str(end - start)
+    answer.headers["Content-Disposition"] = disposition(export.filename)
+    answer.headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(export.sha256)).decode()}:"
+    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.headers["X-Row-Count"] = str(export.rows)
+    if status == 206:
+        answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{export.bytes}"
+    if request.method != "HEAD":
+        release = _take_slot()
+        answer.call_on_close(release)
+        try:
+            answer.response = exports.read(export, start, end)
+        except BaseException:
+            release()
+            raise
+    return answer
+
+
+def disposition(filename: str) -> str:
+    """RFC 6266: the name in UTF-8, and for old programs in ASCII."""
+    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    plain = "".join("_" if char in '"\\%' else char for char in plain).strip() or "data"
+    plain = f"data{plain}" if plain.startswith(".") else plain
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+@contextmanager
+def _slot() -> Iterator[None]:
+    release = _take_slot()
+    try:
+        yield
+    finally:
+        release()
+
+
+def _take_slot() -> Callable[[], None]:
+    """A place among the transfers of this process; what gives it back may be called twice. Raises `Unavailable`."""
+    if not _slots.acquire(timeout=1):
+        raise Unavailable("transfers_too_many", retry_after=10)
+    taken = [True]
+
+    def release() -> None:
+        with suppress(IndexError):
+            taken.pop()
+            _slots.release()
+
+    return release

@@ -1,0 +1,79 @@
+"""Fetching: as fast as its parts, in flat memory, and never twice what has come already. A part of `proofs.data`."""
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from proofs.bench import SHORT, Report
+from proofs.data_desk import MB, Desk, make_csv, sha256, timed
+
+SIZES = (50 * MB, 150 * MB) if SHORT else (200 * MB, 1000 * MB, 4000 * MB)
+RUNS = (1, 1) if SHORT else (3, 3, 1)
+MOST, FLAT = 400 * MB, 1.2
+AIM = 1.3
+KILLED = (150 * MB, 60 * MB) if SHORT else (1000 * MB, 120 * MB)  # bytes, and bytes a second
+SHARES = (0.3, 0.6, 0.9)
+ONE_LINE = "import duckdb, sys; duckdb.sql(f\"COPY (FROM '{sys.argv[1]}') TO '{sys.argv[2]}'\")"
+
+
+def speed(report: Report, desk: Desk) -> None:
+    report.part("A CSV becomes a dataset with its profile; beside it curl -o, and DuckDB's own CSV to Parquet")
+    peaks = []
+    for size, runs in zip(SIZES, RUNS, strict=True):
+        source = desk.folder / f"{size // MB}.csv"
+        make_csv(source, size)
+        peaks.append(_beside(report, desk, source, runs))
+        source.unlink()
+    report.check(f"peak memory of the worker under {MOST // MB} MB at every size", max(peaks) < MOST, True)
+    report.check(f"at the largest at most {FLAT} x that at the smallest", peaks[-1] <= FLAT * peaks[0], True)
+
+
+def _beside(report: Report, desk: Desk, source: Path, runs: int) -> int:
+    """In turn, so that a busy machine is busy for all three; the worker's peak."""
+    ours, curls, ducks = [], [], []
+    scratch = desk.folder / "scratch"
+    pids = desk.worker_pids()
+    desk.forget_peaks(pids)
+    for _ in range(runs):
+        curls.append(timed("curl", "-s", "-o", str(scratch), desk.url(source.name))[0])
+        ducks.append(timed(sys.executable, "-c", ONE_LINE, str(source), str(scratch))[0])
+        uuid = desk.run("fetch", url=desk.url(source.name))["uuid"]
+        ours.append(float(desk.fleet.portal.sql(_SECONDS, uuid=uuid)[0][0]))
+        scratch.unlink()
+    peak = desk.peak(pids)
+    fetch, curl, duck = map(statistics.median, (ours, curls, ducks))
+    size = source.stat().st_size
+    report.say(
+        f"{size / MB:.0f} MB: {fetch:.1f} s; curl {curl:.1f} s, DuckDB {duck:.1f} s; {fetch / curl:.1f} x curl, "
+        f"{fetch / duck:.2f} x DuckDB, {fetch / (curl + duck):.2f} x their sum (aim {AIM}); peak {peak / MB:.0f} MB"
+    )
+    return peak
+
+
+_SECONDS = "SELECT extract(epoch FROM finished_at - started_at) FROM tasks WHERE uuid = :uuid"
+
+
+def killed(report: Report, desk: Desk) -> None:
+    size, rate = KILLED
+    report.part(f"A worker is killed (-9) at {', '.join(f'{share:.0%}' for share in SHARES)} of a fetch of {size // MB} MB")
+    source = desk.folder / "killed.csv"
+    make_csv(source, size)
+    whole, size = sha256(source), source.stat().st_size
+    undisturbed = desk.run("fetch", url=desk.url(source.name))["result"]
+    for share in SHARES:
+        before = desk.sent(source.name)
+        uuid = desk.submit("fetch", url=desk.url(source.name, rate))
+        while desk.sent(source.name) - before < share * size:
+            time.sleep(0.01)
+        for pid in desk.worker_pids():
+            psutil.Process(pid).kill()
+        task = desk.ended(uuid)
+        came = (desk.sent(source.name) - before) / size
+        report.check(f"killed at {share:.0%}: status, attempts", (task["status"], task["attempt"]), ("completed", 2))
+        same = {name: task["result"][name] == undisturbed[name] for name in ("sha256", "rows", "bytes", "columns")}
+        report.check("hash, rows, bytes and columns as undisturbed", (task["result"]["sha256"], *same.values()), (whole, *[True] * 4))
+        report.check(f"bytes fetched ({came:.3f} x size) at most 1.1 x", came <= 1.1, True)
+    source.unlink()

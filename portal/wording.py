@@ -6,11 +6,12 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
+from portal.data_words import DATA_SENTENCES
 from portal.formats import duration, filesize
 
 _ = lazy_gettext
 
-KINDS = {"fetch": _("Fetch"), "health_check": _("Health check")}
+KINDS = {"fetch": _("Fetch"), "export": _("Export"), "health_check": _("Health check")}
 ROLES = {"user": _("User"), "admin": _("Admin"), "super_admin": _("Super admin")}
 
 # What the history tells, by the kind of event.
@@ -140,7 +141,7 @@ SENTENCES = {
     "kind_unknown": _("There is no such kind of task."),
     "params_unknown": _("There is no such parameter."),
     "name_invalid": _("Use one line of at most 200 characters."),
-    "format_unknown": _("Choose csv or ndjson, or leave it empty."),
+    "format_unknown": _("Choose one of %(choices)s, or leave it empty."),
     "idempotency_key_invalid": _("Use 1 to 60 printable characters."),
     "idempotency_key_reused": _("This key was used for something else before. Use a new one."),
     "task_not_retryable": _("Only a task that failed, expired or was cancelled can be run again."),
@@ -148,6 +149,7 @@ SENTENCES = {
     "tasks_too_many_today": _("You have submitted %(limit)s tasks in a day, which is the most. Wait %(wait)s."),
     "queue_full": _("Too many tasks are waiting. Try again in a while."),
     "polls_too_many": _("This is asked too often. Ask again in a few seconds."),
+    "result_deleted": _("The data was deleted. Run it again to have it anew."),
     "result_expired": _("The data was kept as long as promised and is gone. Run it again to have it anew."),
     "task_ended": _("This task has ended; there is nothing to cancel."),
     "worker_lost": _(
@@ -155,70 +157,11 @@ SENTENCES = {
     ),
     "started_too_late": _("No worker was free before the task's deadline. Submit it again."),
     "retrying": _("Trying again soon. Last time: %(reason)s"),
-    # what a fetch is doing
-    "connecting": _("Connecting"),
-    "downloading": _("Fetching: %(bytes)s of %(total)s, %(rate)s a second, done in %(left)s"),
-    "downloading?": _("Fetching: %(bytes)s so far, %(rate)s a second"),
-    "stalled": _("Waiting for the server: %(bytes)s of %(total)s so far"),
-    "stalled?": _("Waiting for the server: %(bytes)s so far"),
-    "unpacking": _("Unpacking: %(bytes)s, done in %(left)s"),
-    "unpacking?": _("Unpacking: %(bytes)s"),
-    "converting": _("Reading rows and finding types: %(share)s%%, done in %(left)s"),
-    "converting?": _("Reading rows and finding types"),
-    "storing": _("Storing"),
-    # an address that cannot be fetched
-    "url_malformed": _("This is not a web address. It should look like https://example.com/data.csv."),
-    "url_scheme": _("Only http and https addresses can be fetched, not %(scheme)s."),
-    "url_credentials": _("Leave user name and password out of the address."),
-    "url_port": _("Port %(port)s may not be fetched from. Ask your administrator to allow it."),
-    "url_not_allowed": _("This address may not be fetched: it is not on the public internet."),
-    "host_unresolvable": _("There is no server by the name %(host)s. Check the address."),
-    "connection_failed": _("The server could not be reached. Check the address, or try again later."),
-    "connection_closed": _("The server broke off after %(received)s of %(total)s. Try again later."),
-    "connection_closed?": _("The server broke off before the file was whole. Try again later."),
-    "tls_failed": _("The server's certificate cannot be trusted (%(reason)s)."),
-    "bad_answer": _("The server's answer is not HTTP as we know it."),
-    "http_not_found": _("The server has nothing at this address (%(status)s). Check the address."),
-    "http_forbidden": _("The server does not give this to us (%(status)s). Use an address that needs no log-in."),
-    "http_status": _("The server answered with an error (%(status)s)."),
-    "redirect_insecure": _("The server leads from https to http, which we do not follow."),
-    "too_many_redirects": _("The server leads in circles: more than %(limit)s redirects."),
-    "no_answer": _("The server did not answer in time. Try again later."),
-    "too_slow": _("The server stopped sending, or sends too slowly. Try again later."),
-    "too_long": _("The fetch took more than %(seconds)s seconds."),
-    "too_large": _("The file is larger than the limit of %(limit)s."),
-    "bomb": _("The file unpacks to more than %(ratio)s times its size; such a file is not accepted."),
-    # a file that cannot be read
-    "file_empty": _("The file is empty."),
-    "gzip_corrupt": _("The gzip file is damaged or cut off. Fetch it again, or have it made anew."),
-    "not_data": _("This is no data file (%(found)s). Look for the address of the data itself."),
-    "not_data.html": _("This is a web page, not data. Look on it for the address of the data itself."),
-    "format_not_supported": _("Files of this format (%(found)s) are not read yet. Use CSV, TSV or NDJSON."),
-    "not_what_it_says": _("You said %(said)s, but the file is %(found)s. Choose that format, or leave it open."),
-    "not_utf8": _("Line %(line)s is not UTF-8 text. Save the file as UTF-8."),
-    "encoding_not_supported": _("The text is %(found)s. Save the file as UTF-8."),
-    "csv_broken_row": _("The row at line %(line)s cannot be read. Correct it at the source, then fetch again."),
-    "csv_broken_row.columns": _(
-        "The row at line %(line)s has %(found)s values where %(expected)s are expected. Correct it, then fetch again."
-    ),
-    "csv_broken_row.quote": _(
-        "The row at line %(line)s has a quotation mark that is never closed. Correct it, then fetch again."
-    ),
-    "csv_broken_row.unreadable": _("Near line %(line)s a row cannot be read. Export the CSV again, as UTF-8."),
-    "csv_broken_row.too_long": _("The row at line %(line)s is too long. Shorten its texts, then fetch again."),
-    "ndjson_broken_line": _("Line %(line)s is not JSON. Correct it at the source, then fetch again."),
-    "ndjson_broken_line.not_object": _("Line %(line)s is JSON, but not an object. Write one object a line."),
-    "ndjson_broken_line.too_deep": _("Line %(line)s is nested too deeply. Flatten it, then fetch again."),
-    "ndjson_broken_line.too_long": _("Line %(line)s is too long. Shorten it, then fetch again."),
-    "too_many_columns": _("The file has %(columns)s columns, more than the limit of %(limit)s."),
-    "rows_too_big": _("Single rows are too large. Split columns or shorten their texts, then try again."),
-    # storage
-    "disk_full": _("The disk is full. Your administrator has to make room; then try again."),
-    "storage_failed": _("The file could not be kept (%(reason)s). Tell your administrator if it stays."),
-    "file_missing": _("The file of this dataset cannot be read right now."),
+    **DATA_SENTENCES,
 }
 
 _SIZES = {"bytes", "total", "rate", "received"}
+_SIZE_LIMITS = {"too_large", "quota_kept", "quota_fetched"}
 
 
 def sentence(said: Mapping[str, Any]) -> str:
@@ -240,7 +183,9 @@ def sentence(said: Mapping[str, Any]) -> str:
 def _readable(code: str, name: str, value: Any) -> Any:
     if name in ("wait", "left") and value is not None:
         return duration(value)
-    is_size = name in _SIZES or (code, name) == ("too_large", "limit")
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    is_size = name in _SIZES or (name == "limit" and code in _SIZE_LIMITS)
     return filesize(value) if is_size and value is not None else value
 
 
@@ -254,6 +199,8 @@ def event_sentence(event: Any) -> str:
 
 def task_name(task: Any) -> str:
     """A task's name, else the last part of its address (what follows a `?` may be secret), else its kind."""
+    if task.kind == "export" and task.result:
+        return str(task.result["filename"])
     path = str(task.params.get("url") or "").partition("?")[0].partition("#")[0]
     return str(task.params.get("name") or "") or path.rstrip("/").rpartition("/")[2] or str(KINDS[task.kind])
 

@@ -94,7 +94,7 @@ def cancel(uuid: UUID) -> Any:
 @bp.output(TaskAnswer, status_code=202)
 def retry(uuid: UUID, query: RetryQuery) -> Any:
     """Run a task again that failed, expired or was cancelled: a new one, and the same new one if asked again."""
-    task = tasks.retry(guards.user(), uuid, skip_broken=query.skip_broken)
+    task = tasks.retry(guards.user(), uuid, **({"skip_broken": True} if query.skip_broken else {}))
     headers = {"Location": url_for(".show", uuid=task.uuid), **_quota()}
     db.session.commit()
     return dump(task), 202, headers

@@ -104,6 +104,7 @@ def rows(
     *,
     where: Sequence[Condition] = (),
     sort: Sequence[Sort] = (),
+    names: Sequence[str] = (),
     offset: int = 0,
     limit: int = limits.PREVIEW_ROWS,
     cell_chars: int | None = None,
@@ -121,7 +122,15 @@ def rows(
     try:
         with gateways().store.opened(dataset.store_key, dataset.stored_sha256) as path:
             return looking.look(
-                path, columns, where=where, sort=sort, offset=offset, limit=limit, seconds=seconds, cell_chars=cell_chars
+                path,
+                columns,
+                where=where,
+                sort=sort,
+                names=names,
+                offset=offset,
+                limit=limit,
+                seconds=seconds,
+                cell_chars=cell_chars,
             )
     except Fault as fault:
         raise Unavailable(fault.code, retry_after=_BUSY_SECONDS, **fault.params) from None

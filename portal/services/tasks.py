@@ -152,10 +152,10 @@ def retried_as(uuid: UUID) -> UUID | None:
     return db.session.scalar(select(Task.uuid).where(Task.retry_of == uuid))
 
 
-def retry(user: User, uuid: UUID, *, skip_broken: bool = False) -> TaskCopy:
+def retry(user: User, uuid: UUID, **changed: Any) -> TaskCopy:
     """Run an ended task again, as a new one; asked again, the same one. `Conflict` unless it failed or was ended.
 
-    With `skip_broken` a fetch leaves out the rows that cannot be read.
+    `changed` are params that are new, such as `skip_broken`.
     """
     quotas.one_at_a_time(user)
     before = get_for(user, uuid)
@@ -164,7 +164,7 @@ def retry(user: User, uuid: UUID, *, skip_broken: bool = False) -> TaskCopy:
         return copy_of(again)
     if before.status not in RETRYABLE:
         raise Conflict("task_not_retryable")
-    return _once_more(user, before, retry_of=uuid, **({"skip_broken": True} if skip_broken else {}))
+    return _once_more(user, before, retry_of=uuid, **changed)
 
 
 def again(user: User, before: Task) -> TaskCopy:

@@ -20,6 +20,7 @@ from portal.web import (
     docs,
     errors,
     events,
+    exports,
     factors,
     guards,
     home,
@@ -27,6 +28,7 @@ from portal.web import (
     profile,
     sessions,
     tasks,
+    uploads,
 )
 from portal.web.forms.captcha import offered
 
@@ -40,7 +42,9 @@ BLUEPRINTS = (
     events.bp,
     admin.bp,
     tasks.bp,
+    uploads.bp,
     datasets.bp,
+    exports.bp,
     docs.bp,
     dev.bp,
 )

@@ -10,10 +10,10 @@ from flask.typing import ResponseReturnValue
 from portal import limits
 from portal.errors import BadRequest, Conflict, Invalid, PortalError, TooMany, Unavailable
 from portal.extensions import db, settings
-from portal.services import polls, quotas, tasks
+from portal.services import polls, quotas, storage, tasks
 from portal.services.copies import TaskCopy, poll_after
 from portal.web import cursor, guards, htmx, task_words
-from portal.web.forms.tasks import FetchForm, FilterForm, fresh_nonce, key_of
+from portal.web.forms.tasks import FetchForm, FilterForm, UploadForm, fresh_nonce, key_of
 from portal.wording import sentence, task_name
 
 bp = Blueprint("tasks", __name__, url_prefix="/tasks")
@@ -28,21 +28,27 @@ bp.add_app_template_filter(poll_after)
 def index() -> ResponseReturnValue:
     """A form for a new task, and one's tasks, newest first; to htmx only how many there may be and are."""
     if htmx.is_htmx():
-        return htmx.part("tasks/_quota.html", quota=quotas.use_of(guards.user()))
-    return _index(FetchForm(formdata=None, nonce=fresh_nonce()))
+        return htmx.part("tasks/_quota.html", quota=quotas.use_of(guards.user()), held=storage.use_of(guards.user().id))
+    return page_of(FetchForm(formdata=None, nonce=fresh_nonce()))
 
 
-def _index(form: FetchForm, status: int = 200, headers: dict[str, str] | None = None) -> ResponseReturnValue:
+def page_of(
+    form: FetchForm, status: int = 200, headers: dict[str, str] | None = None, *, upload: UploadForm | None = None
+) -> ResponseReturnValue:
+    """One's tasks, with the forms for new ones; one of them may say what was wrong with it."""
+    form.forget_secrets()
     chosen = FilterForm(request.args)
     found = tasks.list_for(guards.user(), chosen.wanted(), cursor=cursor.wanted())
     page = render_template(
         "tasks/index.html",
         form=form,
+        upload=upload or UploadForm(formdata=None, nonce=f"{form.nonce.data}-file"),
         chosen=chosen,
         kept=chosen.kept(),
         tasks=found.items,
         next_cursor=found.next_cursor,
         quota=quotas.use_of(guards.user()),
+        held=storage.use_of(guards.user().id),
         sample=settings().sample_url,
     )
     return page, status, headers or {}
@@ -54,13 +60,13 @@ def create() -> ResponseReturnValue:
     """Go to the new task, or show the form again with what is wrong."""
     form = FetchForm()
     if not form.validate_on_submit():
-        return _index(form, 422)
+        return page_of(form, 422)
     try:
         task = tasks.submit(guards.user(), "fetch", form.params(), key=key_of(form.nonce.data))
     except PortalError as error:
         db.session.rollback()
         again = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-        return _index(form, form.explain(error), again)
+        return page_of(form, form.explain(error), again)
     db.session.commit()
     return redirect(url_for(".show", uuid=task.uuid), 303)
 
@@ -141,9 +147,12 @@ def cancel(uuid: UUID) -> ResponseReturnValue:
 @bp.post("/<uuid:uuid>/retry")
 @guards.member_required
 def retry(uuid: UUID) -> ResponseReturnValue:
-    """Run an ended task again, and go to the new one."""
+    """Run an ended task again, and go to the new one; with what was missing to read its file, if that is sent."""
+    chosen: dict[str, Any] = {name: value for name in ("member", "sheet") if (value := request.form.get(name))}
+    if request.form.get("skip_broken"):
+        chosen["skip_broken"] = True
     try:
-        task = tasks.retry(guards.user(), uuid)
+        task = tasks.retry(guards.user(), uuid, **chosen)
     except (Conflict, Invalid, TooMany, Unavailable) as error:
         return _refused(error, url_for(".show", uuid=uuid))
     db.session.commit()

@@ -3,10 +3,11 @@
 import secrets
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _
-from wtforms import DateField, HiddenField, SearchField, SelectField, StringField
+from wtforms import DateField, FileField, HiddenField, SearchField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import Optional
 
@@ -14,30 +15,18 @@ from portal.errors import PortalError
 from portal.extensions import settings
 from portal.services.tasks import Wanted
 from portal.web.forms import Form, required
+from portal.web.forms.reading import ReadingForm
 from portal.wording import KINDS
 
 _TEXT_MAX = 200
 _LAST_DAY = date(9999, 12, 30)
 
 
-class FetchForm(Form):
-    """An address to fetch. The nonce makes a second press of the button the same task."""
+class SourceForm(ReadingForm):
+    """What becomes a dataset. The nonce makes a second press of the button the same task."""
 
-    url = StringField(_("Address of the data"), [required()])
     name = StringField(_("Name"))
-    format = SelectField(
-        _("Format"),
-        choices=[SelectChoice("", _("Find out")), SelectChoice("csv", "CSV, TSV"), SelectChoice("ndjson", "NDJSON")],
-        default="",
-    )
     nonce = HiddenField()
-
-    def params(self) -> dict[str, Any]:
-        return {
-            "url": self.url.data,
-            "name": self.name.data or "",
-            "format": self.format.data or None,
-        }
 
     def explain(self, error: PortalError) -> int:
         if error.code != "idempotency_key_reused":
@@ -45,6 +34,24 @@ class FetchForm(Form):
         self.nonce.data = fresh_nonce()
         self.form_errors.append(_("This form was sent before with other data. Send it again for another task."))
         return error.status
+
+
+class FetchForm(SourceForm):
+    """An address to fetch."""
+
+    url = StringField(_("Address of the data"), [required()])
+
+    def params(self) -> dict[str, Any]:
+        return {"url": self.url.data, "name": self.name.data or "", "headers": self.request_headers(), **self.reading()}
+
+
+class UploadForm(SourceForm):
+    """A file from one's device."""
+
+    file = FileField(_("File"))
+
+    def params(self, upload: UUID) -> dict[str, Any]:
+        return {"upload": str(upload), "name": self.name.data or "", **self.reading()}
 
 
 def fresh_nonce() -> str:

@@ -1,0 +1,123 @@
+"""A look at rows, as the address of its page says it: conditions, order, place."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from flask_babel import lazy_gettext
+
+from portal import limits
+from portal.engine.query import Condition, Sort, conditions_from, sort_from
+from portal.errors import Fault, Invalid
+from portal.models import Dataset
+from portal.services import datasets
+
+_ = lazy_gettext
+
+ROWS, COLUMNS, CONDITIONS = 50, 60, 5
+WORDS = {
+    "eq": _("is"),
+    "ne": _("is not"),
+    "lt": _("is less than"),
+    "le": _("is at most"),
+    "gt": _("is greater than"),
+    "ge": _("is at least"),
+    "contains": _("contains"),
+    "starts_with": _("starts with"),
+    "in": _("is one of (separated by commas)"),
+    "is_null": _("is empty"),
+    "not_null": _("is not empty"),
+}
+
+
+def asked(args: Any) -> list[tuple[str, str, str]]:
+    """Column, comparison and value of each condition, as they were typed."""
+    found = [tuple(args.get(f"{letter}{n}", "") for letter in "cov") for n in range(1, CONDITIONS + 1)]
+    return [(column, op, value) for column, op, value in found if column]
+
+
+def conditions(args: Any) -> list[dict[str, Any]]:
+    """The same as programs send them."""
+    return [{"column": column, "op": op, "value": _value(op, value)} for column, op, value in asked(args)]
+
+
+def _value(op: str, text: str) -> Any:
+    if op in ("is_null", "not_null"):
+        return None
+    return [part.strip() for part in text.split(",")] if op == "in" else text
+
+
+@dataclass(frozen=True)
+class LookPage:
+    """Rows of a dataset as a page shows them; `error` says what was wrong with what was asked."""
+
+    dataset: Dataset
+    asked: list[tuple[str, str, str]]
+    sort: Sequence[Sort]
+    offset: int
+    first_column: int
+    rows: list[list[Any]] | None
+    total: int
+    error: Invalid | None = None
+
+    @property
+    def columns(self) -> list[dict[str, Any]]:
+        """Those that fit on a page."""
+        return self.dataset.columns[self.first_column : self.first_column + COLUMNS]
+
+    @property
+    def more_columns(self) -> bool:
+        return self.first_column + COLUMNS < len(self.dataset.columns)
+
+    @property
+    def last_offset(self) -> int:
+        return max(0, (self.total - 1) // ROWS * ROWS)
+
+    def direction(self, name: str) -> str:
+        """`ascending`, `descending` or `none`, as aria-sort says it."""
+        by = next((each for each in self.sort if each.column == name), None)
+        return "none" if by is None else "descending" if by.descending else "ascending"
+
+    def address(self, **changed: Any) -> str:
+        """The query of the same look with something changed; None leaves it out."""
+        return _query(self._params() | changed)
+
+    def sorted_by(self, name: str) -> str:
+        """The query that a click on a column's head leads to: rising, falling, as in the file."""
+        following = {"none": name, "ascending": f"-{name}", "descending": None}[self.direction(name)]
+        return self.address(sort=following, offset=None)
+
+    def _params(self) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        for n, condition in enumerate(self.asked, 1):
+            params |= dict(zip((f"c{n}", f"o{n}", f"v{n}"), condition, strict=True))
+        by = self.sort[0] if self.sort else None
+        params["sort"] = by and ("-" if by.descending else "") + by.column
+        return params | {"offset": self.offset or None, "from": self.first_column or None}
+
+
+def _query(params: Mapping[str, Any]) -> str:
+    return urlencode({name: value for name, value in params.items() if value is not None})
+
+
+def page(dataset: Dataset, args: Any) -> LookPage:
+    """What the address asks for. Raises `Unavailable`; what cannot be asked is said on the page."""
+    typed, columns = asked(args), datasets.columns_of(dataset)
+    offset = max(0, args.get("offset", 0, type=int))
+    first = max(0, min(args.get("from", 0, type=int), len(columns) - 1))
+    names = [column.name for column in columns[first : first + COLUMNS]]
+    sort = sort_from([text for text in args.getlist("sort")[:1] if text], columns)
+    try:
+        where: tuple[Condition, ...] = conditions_from(conditions(args))
+        found = datasets.rows(
+            dataset, where=where, sort=sort, names=names, offset=offset, limit=ROWS, cell_chars=limits.CELL_CHARS
+        )
+    except Fault as fault:
+        return LookPage(dataset, typed, (), 0, first, None, 0, Invalid(fault.code, **fault.params))
+    except Invalid as error:
+        return LookPage(dataset, typed, (), 0, first, None, 0, error)
+    total = dataset.rows if found.matching is None else found.matching
+    return LookPage(dataset, typed, sort, offset, first, found.rows, total)
+
+

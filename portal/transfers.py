@@ -40,7 +40,7 @@ class Request(FlaskRequest):
 def body() -> Iterator[Received]:
     """The request's body as a file; it was announced before. Gone afterwards."""
     size = request.content_length or 0
-    request.max_content_length = size
+    request.max_content_length = size + 1  # servers differ in what they say at the very end
     path = settings().instance_path / "incoming" / str(uuid4())
     with _slot():
         try:
@@ -55,14 +55,14 @@ def form_file(field: str) -> Iterator[tuple[str, Received]]:
     it reads the whole form, and strangers must not make us do that. Gone afterwards.
     """
     size = request.content_length or 0
-    request.max_content_length = size
+    request.max_content_length = size + 1
     request.max_form_memory_size = _FORM_BYTES
     with _slot():
         try:
             csrf.protect()
             sent: FileStorage | None = request.files.get(field)
             if sent is None or not sent.filename:
-                raise Invalid("file_missing_in_form", field=field)
+                raise Invalid("file_missing_in_form", field="file")
             sent.stream.flush()
             yield sent.filename, uploads.measured(Path(str(sent.stream.name)))
         except OSError as error:

@@ -4,7 +4,7 @@ import re
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOCAL_GATEWAYS = {"sms_gateway": "outbox", "mail_gateway": "outbox", "captcha_gateway": "altcha"}
@@ -15,6 +15,7 @@ NEEDED = {
     ("sms_gateway", "aliyun"): (*_ALIYUN, "sms_sign_name", "sms_templates"),
     ("mail_gateway", "directmail"): (*_ALIYUN, "mail_from"),
     ("mail_gateway", "smtp"): ("mail_from", "smtp_host"),
+    ("store_gateway", "s3"): ("s3_endpoint", "s3_bucket", "s3_access_key_id", "s3_secret_access_key"),
     ("captcha_gateway", "tencent"): (
         *("tencent_secret_id", "tencent_secret_key", "tencent_captcha_app_id", "tencent_captcha_app_secret"),
     ),
@@ -57,9 +58,22 @@ class GatewaySettings(BaseSettings):
     tencent_script_url: str = "https://turing.captcha.qcloud.com/TJCaptcha.js"
     captcha_cost: int = Field(5000, ge=100, le=100_000)
 
-    @field_validator("aliyun_sms_endpoint", "aliyun_mail_endpoint", "tencent_endpoint")
+    store_gateway: Literal["folder", "s3"] = "folder"
+    s3_endpoint: str = ""
+    s3_region: str = ""
+    s3_bucket: str = ""
+    s3_prefix: str = ""
+    s3_access_key_id: str = ""
+    s3_secret_access_key: SecretStr = SecretStr("")
+    s3_virtual_hosted: bool = False
+    s3_read_seconds: float = Field(60, gt=0)
+    store_cache_bytes: int = Field(10 * 1024**3, ge=0)
+
+    @field_validator("aliyun_sms_endpoint", "aliyun_mail_endpoint", "tencent_endpoint", "s3_endpoint")
     @classmethod
-    def _encrypted(cls, value: str) -> str:
+    def _encrypted(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "s3_endpoint":
+            return value
         scheme, _, address = value.rpartition("://")
         host = urlsplit(f"//{address}").hostname
         if not host or "/" in address.rstrip("/") or scheme not in ("", "http", "https"):

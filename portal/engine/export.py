@@ -242,7 +242,10 @@ def _packed(out: _Counted, packing: str, size: int) -> Iterator[Any]:
         with gzip.GzipFile(filename="", mode="wb", fileobj=cast(IO[bytes], out), mtime=0, compresslevel=6) as file:
             yield file
     elif packing == "zstd":
-        options = {zstd.CompressionParameter.compression_level: 3, zstd.CompressionParameter.checksum_flag: 1}
+        options: dict[int, int] = {
+            zstd.CompressionParameter.compression_level: 3,
+            zstd.CompressionParameter.checksum_flag: 1,
+        }
         with zstd.ZstdFile(cast(IO[bytes], out), "wb", options=options) as writer:
             yield writer
     else:

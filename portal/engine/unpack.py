@@ -100,7 +100,7 @@ def _gunzip(packed: IO[bytes], stop: Stop) -> Iterator[bytes]:
 
 def _unzstd(packed: IO[bytes], stop: Stop) -> Iterator[bytes]:
     """The content of all frames."""
-    options = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
     data, frame = b"", zstd.ZstdDecompressor(options=options)
     try:
         while data := data or packed.read(CHUNK):

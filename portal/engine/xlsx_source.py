@@ -10,9 +10,9 @@ from typing import IO, Any
 from xml.etree.ElementTree import ParseError, iterparse
 from zipfile import BadZipFile, ZipFile
 
-import openpyxl
 from defusedxml.common import DefusedXmlException
 from openpyxl.reader import excel
+from openpyxl.utils.escape import unescape
 from openpyxl.utils.exceptions import InvalidFileException
 
 from portal.engine.csv_dialect import MAX_COLUMNS, has_header, unique_names
@@ -127,7 +127,7 @@ def _texts(part: IO[bytes]) -> Iterator[str]:
             root = element
         if event == "end" and element.tag == f"{_MAIN}si":
             runs = [*element.findall(f"{_MAIN}t"), *element.findall(f"{_MAIN}r/{_MAIN}t")]
-            yield "".join(openpyxl.utils.escape.unescape(run.text or "") for run in runs)
+            yield "".join(unescape(run.text or "") for run in runs)
             root.clear()
 
 

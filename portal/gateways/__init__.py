@@ -8,8 +8,10 @@ from portal.gateways.captcha import AltchaCaptcha, Captcha
 from portal.gateways.endpoints import Endpoint
 from portal.gateways.mail import MailGateway
 from portal.gateways.outbox import Outbox, OutboxMail, OutboxSms
+from portal.gateways.s3_store import Account, S3Store
 from portal.gateways.sms import SmsGateway
 from portal.gateways.store import FolderStore, Store
+from portal.gateways.store_cache import StoreCache
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ def build(settings: Settings) -> Gateways:
         sms=_sms(settings, outbox),
         mail=_mail(settings, outbox),
         captcha=_captcha(settings),
-        store=FolderStore(settings.store_folder),
+        store=_store(settings),
         outbox=outbox if settings.is_local else None,
     )
 
@@ -73,6 +75,23 @@ def _captcha(settings: Settings) -> Captcha:
             settings.captcha_read_seconds,
         )
     return AltchaCaptcha(settings.derived("altcha"), settings.derived("altcha-key"), settings.captcha_cost)
+
+
+def _store(settings: Settings) -> Store:
+    if settings.store_gateway == "s3":
+        account = Account(
+            endpoint=Endpoint.of(settings.s3_endpoint),
+            region=settings.s3_region,
+            bucket=settings.s3_bucket,
+            prefix=settings.s3_prefix,
+            key_id=settings.s3_access_key_id,
+            secret=settings.s3_secret_access_key.get_secret_value(),
+            virtual_hosted=settings.s3_virtual_hosted,
+            connect_seconds=settings.gateway_connect_seconds,
+            read_seconds=settings.s3_read_seconds,
+        )
+        return S3Store(account, StoreCache(settings.instance_path / "cache", settings.store_cache_bytes))
+    return FolderStore(settings.store_folder)
 
 
 def _aliyun(settings: Settings) -> aliyun.Account:

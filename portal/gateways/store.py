@@ -1,24 +1,33 @@
 """Where files of datasets live."""
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from portal.errors import Fault
 
 PIECE_BYTES = 1024 * 1024
 
 
-def _go_on() -> None: ...
+def go_on() -> None: ...
+
+
+class Stored(NamedTuple):
+    """A file of the store, and when it was last written (UTC)."""
+
+    key: str
+    modified: datetime
 
 
 class Store(Protocol):
-    def put(self, source: Path, key: str, check: Callable[[], None] = _go_on) -> None:
+    def put(self, source: Path, key: str, check: Callable[[], None] = go_on) -> None:
         """Take the file in under the key; it appears whole or not at all.
 
         `check` is called between pieces: what it raises ends this. Raises `Fault('disk_full')` or
@@ -28,11 +37,24 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove the file, if there is one."""
 
-    def opened(self, key: str) -> AbstractContextManager[Path]:
-        """The file as a path on this machine, while inside. Raises `Fault('file_missing')`."""
+    def opened(self, key: str, sha256: str | None = None, *, whole: bool = False) -> AbstractContextManager[Path]:
+        """The file as a path on this machine, while inside.
 
-    def free_bytes(self) -> int:
-        """How much can still be put there; found out by writing a little. Raises as `put` does."""
+        What has to be copied here is compared with `sha256`, if that is given, and with `whole` what lies here, too.
+        Raises `Fault('file_missing')`, `Fault('file_damaged')`.
+        """
+
+    def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """Bytes from `start` up to `end`, in pieces. Raises `Fault('file_missing')` before the first of them."""
+
+    def listed(self) -> Iterator[Stored]:
+        """All files, in any order."""
+
+    def free_bytes(self) -> int | None:
+        """How much can still be put there, None where there is no limit; found out by writing a little.
+
+        Raises as `put` does.
+        """
 
 
 class FolderStore:
@@ -47,12 +69,15 @@ class FolderStore:
             raise ValueError("key leads out of the store")
         return path
 
-    def put(self, source: Path, key: str, check: Callable[[], None] = _go_on) -> None:
+    def put(self, source: Path, key: str, check: Callable[[], None] = go_on) -> None:
         path = self._path(key)
         part = path.with_suffix(".part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _move(source, part, check)
+            try:
+                _move(source, part, check)
+            except FileNotFoundError:  # no such folder, or somebody has just removed it: it was empty
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _move(source, part, check)
             part.rename(path)
             _sync_folder(path.parent)
         except OSError as error:
@@ -64,13 +89,31 @@ class FolderStore:
         path = self._path(key)
         path.unlink(missing_ok=True)
         path.with_suffix(".part").unlink(missing_ok=True)  # of one who was killed while it was written
+        with suppress(OSError):  # others are in it
+            path.parent.rmdir()
 
     @contextmanager
-    def opened(self, key: str) -> Iterator[Path]:
+    def opened(self, key: str, sha256: str | None = None, *, whole: bool = False) -> Iterator[Path]:
         path = self._path(key)
         if not path.is_file():
             raise Fault("file_missing")
+        if whole and sha256:
+            check_hash(path, sha256)
         yield path
+
+    def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        try:
+            file = self._path(key).open("rb")
+        except FileNotFoundError:
+            raise Fault("file_missing") from None
+        return _pieces(file, start, end)
+
+    def listed(self) -> Iterator[Stored]:
+        for path in self._folder.rglob("*"):
+            with suppress(FileNotFoundError):  # deleted while we look
+                if path.is_file():
+                    modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                    yield Stored(path.relative_to(self._folder).as_posix(), modified)
 
     def free_bytes(self) -> int:
         try:
@@ -87,6 +130,21 @@ def fault_of(error: OSError) -> Fault:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Fault("disk_full", passing=True)
     return Fault("storage_failed", passing=True, reason=error.strerror or "")
+
+
+def check_hash(path: Path, sha256: str) -> None:
+    """Raises `Fault('file_damaged')` unless the file has this hash."""
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise Fault("file_damaged")
+
+
+def _pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while start < end and (piece := file.read(min(PIECE_BYTES, end - start))):
+            start += len(piece)
+            yield piece
 
 
 def _move(source: Path, target: Path, check: Callable[[], None]) -> None:

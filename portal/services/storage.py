@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from loguru import logger
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import limits
@@ -63,7 +63,7 @@ def take(owner_id: int, count: int) -> None:
     if count > 0:
         _one_at_a_time(owner_id)
         limit = settings().bytes_fetched_per_user_day
-        if (db.session.scalar(_last_day(owner_id)) or 0) + count > limit:
+        if int(db.session.scalar(_last_day(owner_id))) + count > limit:
             raise Fault("quota_fetched", limit=limit)
     hour = func.date_trunc("hour", func.now())
     query = insert(Transfer).values(owner_id=owner_id, hour=hour, bytes=count)
@@ -79,7 +79,7 @@ def hold(owner_id: int, count: int) -> None:
         raise Fault("quota_kept", limit=use.kept_limit)
 
 
-def _last_day(owner_id: int) -> Select[tuple[int]]:
+def _last_day(owner_id: int) -> Any:
     mine = Transfer.owner_id == owner_id, Transfer.hour > func.now() - _DAY
     return select(func.coalesce(func.sum(Transfer.bytes), 0)).where(*mine)
 

@@ -66,7 +66,7 @@ def card(found: Mapping[str, Any]) -> Card:
         missing=round(100 * found["nulls"] / rows, 1) if rows else 0,
         figures=_figures(found),
         bars=_bars(found.get("histogram") or {}),
-        values=_values(found.get("top") or []),
+        values=_values(found.get("top") or []) if found.get("distinct", 0) < max(found["count"], 2) else [],
         sampled=found.get("sampled"),
     )
 
@@ -116,5 +116,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.6g}" if not value.is_integer() or abs(value) >= 1e15 else number(int(value))
+        return number(round(value, 3)) if 0.001 <= abs(value) < 1e15 or not value else f"{value:.6g}"
     return number(value) if isinstance(value, int) else str(value)

@@ -13,7 +13,7 @@ from portal.extensions import db, settings
 from portal.services import polls, quotas, storage, tasks
 from portal.services.copies import TaskCopy, poll_after
 from portal.web import cursor, guards, htmx, task_words
-from portal.web.forms.tasks import FetchForm, FilterForm, UploadForm, fresh_nonce, key_of
+from portal.web.forms.tasks import UPLOAD, FetchForm, FilterForm, UploadForm, fresh_nonce, key_of
 from portal.wording import sentence, task_name
 
 bp = Blueprint("tasks", __name__, url_prefix="/tasks")
@@ -42,7 +42,7 @@ def page_of(
     page = render_template(
         "tasks/index.html",
         form=form,
-        upload=upload or UploadForm(formdata=None, nonce=f"{form.nonce.data}-file"),
+        upload=upload or UploadForm(formdata=None, prefix=UPLOAD, nonce=fresh_nonce()),
         chosen=chosen,
         kept=chosen.kept(),
         tasks=found.items,

@@ -8,7 +8,7 @@ from portal.errors import PortalError
 from portal.extensions import csrf, db
 from portal.services import tasks, uploads
 from portal.web import guards
-from portal.web.forms.tasks import FetchForm, UploadForm, fresh_nonce, key_of
+from portal.web.forms.tasks import UPLOAD, FetchForm, UploadForm, fresh_nonce, key_of
 from portal.web.tasks import page_of
 
 bp = Blueprint("uploads", __name__, url_prefix="/uploads")
@@ -22,8 +22,8 @@ def create() -> ResponseReturnValue:
     try:
         uploads.announce(guards.user(), request.content_length)
         db.session.commit()  # before it comes: no connection is held while it does
-        with transfers.form_file("file") as (name, received):
-            form = UploadForm(meta={"csrf": False})
+        with transfers.form_file(f"{UPLOAD}file") as (name, received):
+            form = UploadForm(prefix=UPLOAD, meta={"csrf": False})
             upload = uploads.keep(guards.user(), name, received)
         task = tasks.submit(guards.user(), "fetch", form.params(upload.uuid), key=key_of(form.nonce.data))
     except PortalError as error:
@@ -34,7 +34,7 @@ def create() -> ResponseReturnValue:
 
 def _again(error: PortalError) -> ResponseReturnValue:
     db.session.rollback()
-    form = UploadForm(formdata=None, nonce=fresh_nonce())
+    form = UploadForm(formdata=None, prefix=UPLOAD, nonce=fresh_nonce())
     again = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     fetch = FetchForm(formdata=None, nonce=fresh_nonce())
     return page_of(fetch, form.explain(error), again, upload=form)

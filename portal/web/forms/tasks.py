@@ -19,6 +19,7 @@ from portal.web.forms.reading import ReadingForm
 from portal.wording import KINDS
 
 _TEXT_MAX = 200
+UPLOAD = "upload-"  # before the names of its fields: two forms stand on one page
 _LAST_DAY = date(9999, 12, 30)
 
 

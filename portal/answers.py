@@ -101,7 +101,7 @@ def _of_http(error: HTTPException) -> BaseResponse:
     status = error.code or 500
     if status < 400:
         return error.get_response()  # a redirect that the router asks for
-    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Content-Range", "Retry-After")}
     return api.errors.of_status(status, headers) if _is_api() else web.errors.of_status(status, headers)
 
 

@@ -62,22 +62,37 @@ DATA_SENTENCES: dict[str, Any] = {
     "encoding_not_supported": _("The text is %(found)s. Save the file as UTF-8."),
     "csv_broken_row": _("Rows that cannot be read: %(broken)s. The first is at line %(line)s."),
     "csv_broken_row.columns": _(
-        "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it has %(found)s values where %(expected)s are "
-        "expected."
+        "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it has %(found)s values where "
+        "%(expected)s are expected."
     ),
     "csv_broken_row.quote": _(
-        "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it has a quotation mark that is never closed."
+        "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it has a quotation mark that is never "
+        "closed."
     ),
     "csv_broken_row.unreadable": _("Near line %(line)s a row cannot be read. Export the CSV again, as UTF-8."),
-    "csv_broken_row.too_long": _("Rows that cannot be read: %(broken)s. The first is at line %(line)s: it is too long."),
-    "csv_broken_row.encoding": _("Rows that cannot be read: %(broken)s. The first is at line %(line)s: it is not UTF-8 text."),
+    "csv_broken_row.too_long": _(
+        "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it is too long."
+    ),
+    "csv_broken_row.encoding": _(
+        "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it is not UTF-8 text."
+    ),
     "ndjson_broken_line": _("Lines that cannot be read: %(broken)s. The first is line %(line)s: it is not JSON."),
-    "ndjson_broken_line.not_object": _("Lines that cannot be read: %(broken)s. The first is line %(line)s: it is no object."),
-    "ndjson_broken_line.too_deep": _("Lines that cannot be read: %(broken)s. The first is line %(line)s: it is nested too deeply."),
-    "ndjson_broken_line.too_long": _("Lines that cannot be read: %(broken)s. The first is line %(line)s: it is too long."),
-    "ndjson_broken_line.encoding": _("Lines that cannot be read: %(broken)s. The first is line %(line)s: it is not UTF-8 text."),
+    "ndjson_broken_line.not_object": _(
+        "Lines that cannot be read: %(broken)s. The first is line %(line)s: it is no object."
+    ),
+    "ndjson_broken_line.too_deep": _(
+        "Lines that cannot be read: %(broken)s. The first is line %(line)s: it is nested too deeply."
+    ),
+    "ndjson_broken_line.too_long": _(
+        "Lines that cannot be read: %(broken)s. The first is line %(line)s: it is too long."
+    ),
+    "ndjson_broken_line.encoding": _(
+        "Lines that cannot be read: %(broken)s. The first is line %(line)s: it is not UTF-8 text."
+    ),
     "json_broken": _("The JSON is broken at line %(line)s. Correct it at the source, then fetch again."),
-    "json_broken?": _("The JSON is broken (near value %(value)s of the array). Correct it at the source, then fetch again."),
+    "json_broken?": _(
+        "The JSON is broken (near value %(value)s of the array). Correct it at the source, then fetch again."
+    ),
     "parquet_corrupt": _("The Parquet file is damaged or cut off. Fetch it again, or have it made anew."),
     "parquet_encrypted": _("The Parquet file is encrypted. Have it made without encryption."),
     "xlsx_corrupt": _("The workbook is damaged. Open it in a spreadsheet program and save it again."),
@@ -137,10 +152,14 @@ DATA_SENTENCES: dict[str, Any] = {
     "condition_invalid.boolean": _("Compare column “%(column)s” with true or false."),
     "condition_invalid.date": _("Compare column “%(column)s” with a date such as 2026-01-31."),
     "condition_invalid.timestamp": _("Compare column “%(column)s” with a moment such as 2026-01-31 08:00."),
-    "condition_invalid.timestamp_with_time_zone": _("Compare column “%(column)s” with a moment such as 2026-01-31 08:00."),
+    "condition_invalid.timestamp_with_time_zone": _(
+        "Compare column “%(column)s” with a moment such as 2026-01-31 08:00."
+    ),
     "condition_invalid.text": _("Compare column “%(column)s” with a text of at most 1000 characters."),
     "condition_invalid.list": _("Give a list of 1 to 100 values for column “%(column)s”."),
-    "condition_invalid.nested": _("Column “%(column)s” holds several values: only “contains” and “is empty” work on it."),
+    "condition_invalid.nested": _(
+        "Column “%(column)s” holds several values: only “contains” and “is empty” work on it."
+    ),
     "condition_invalid.op": _("There is no such comparison for column “%(column)s”."),
     "sort_invalid": _("Sort by at most %(limit)s columns."),
     "sort_invalid.nested": _("Column “%(column)s” holds several values and cannot be sorted by."),

@@ -13,6 +13,7 @@ from uuid import uuid4
 from flask import Request as FlaskRequest
 from flask import Response, g, request
 from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from portal import limits
 from portal.errors import Invalid, Unavailable
@@ -81,10 +82,15 @@ def download(export: Export) -> Response:
         return Response(status=304, headers={"ETag": etag})
     start, end, status = 0, export.bytes, 200
     wanted = request.range
-    if wanted and request.if_range.etag in (None, export.sha256) and not request.if_range.date and len(wanted.ranges) == 1:
+    if (
+        wanted
+        and request.if_range.etag in (None, export.sha256)
+        and not request.if_range.date
+        and len(wanted.ranges) == 1
+    ):
         found = wanted.range_for_length(export.bytes)
         if found is None:
-            return Response(status=416, headers={"Content-Range": f"bytes */{export.bytes}"})
+            raise RequestedRangeNotSatisfiable(length=export.bytes)
         (start, end), status = found, 206
     answer = Response(status=status, mimetype=export.media_type)
     answer.headers["ETag"] = etag

@@ -231,5 +231,6 @@ def status_sentence(status: int) -> str:
         405: _("This address does not take that method."),
         413: _("What was sent is too large."),
         415: _("Send JSON."),
+        416: _("The file is not so long."),
     }
     return str(others[status]) if status in others else sentence({"code": codes.get(status, "internal")})

@@ -70,7 +70,7 @@ class Proof:
 
     def moment(self, uuid: str) -> Moment:
         events = "(SELECT count(*) FROM task_events WHERE task_id = tasks.id)"
-        query = f"SELECT status, version, {events} FROM tasks WHERE uuid = :u"  # noqa: S608
+        query = f"SELECT status, version, {events} FROM tasks WHERE uuid = :u"
         status, version, events = self.fleet.portal.sql(query, u=uuid)[0]
         return Moment(status, version, events, self.files(uuid))
 
@@ -186,7 +186,7 @@ class Proof:
         """Those that did not complete in their first attempt with all rows."""
         good = "status = 'completed' AND attempt = 1 AND losses = 0 AND (result->>'rows')::int = :rows"
         where = f"uuid::text = ANY(:uuids) AND NOT coalesce({good}, false)"
-        query = f"SELECT uuid, status, attempt, error FROM tasks WHERE {where}"  # noqa: S608
+        query = f"SELECT uuid, status, attempt, error FROM tasks WHERE {where}"
         return self.fleet.portal.sql(query, uuids=uuids, rows=ROWS)
 
     def orphans(self) -> set[str]:

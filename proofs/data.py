@@ -1,4 +1,4 @@
-"""Any honest file in, a look at it, any format out: fast, whole, in flat memory, and safe. `./dev prove data [PART …]`"""
+"""Any honest file in, a look at it, any format out: fast, whole, in flat memory, safe. `./dev prove data [PART …]`"""
 
 import sys
 import tempfile

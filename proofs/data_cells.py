@@ -1,4 +1,4 @@
-"""What is in the cells: equal after every way out and in again, and never run by a spreadsheet. A part of `proofs.data`."""
+"""What is in the cells: equal after every way out and in again, never run by a spreadsheet. A part of `proofs.data`."""
 
 import csv
 import json
@@ -46,7 +46,8 @@ FORMULAS = (
     "=1+1", "+1+1", "-1+cmd|' /C calc'!A0", "@SUM(1,1)", "\t=1+1", "\r=1+1", "\n=1+1", " =1+1", "=cmd|' /C calc'!A0",
     '=HYPERLINK("http://x.example","x")', "＝1+1", "＋1+1", "－1+1", "＠SUM(1)", "﹢1+1", "=1+1;=2", '"=1+1"', "'=1+1",
     "\u200b=1+1", "\ufeff=1+1", "\u00a0=1+1", "\x00=1+1", "=DDE(\"cmd\";\"x\")", "-2+3+cmd|' /C calc'!A0", "+",
-    "=", "@", "-", "%0A=1+1", "=IMPORTXML(\"http://x.example\")", "=WEBSERVICE(\"http://x.example\")", "|=1", "\v=1", "\f=1",
+    "=", "@", "-", "%0A=1+1", "=IMPORTXML(\"http://x.example\")", "=WEBSERVICE(\"http://x.example\")",
+    "|=1", "\v=1", "\f=1",
 )  # fmt: skip
 LIVE = set("=+-@＝＋－＠﹢﹣﹫\t\r\n\x00")
 
@@ -71,7 +72,9 @@ def round_trips(report: Report, desk: Desk) -> None:
             if _plain(one) != _plain(other)
         ]
         report.check(f"{what}: rows, values that differ", (len(found), differing), (len(rows), []))
-        changed = {name: (one, dict(found_columns).get(name)) for name, one in columns if one != dict(found_columns).get(name)}
+        changed = {
+            name: (one, dict(found_columns).get(name)) for name, one in columns if one != dict(found_columns).get(name)
+        }
         report.say(f"{what}: types that differ: {changed or 'none'}")
         if way["format"] == "parquet":
             report.check("parquet: types", changed, {})
@@ -100,7 +103,9 @@ def _plain(value: Any) -> Any:
 
 
 def _spelled(text: str) -> bool:
-    return text != text.strip() or (len(text) > 1 and text.lstrip("-").startswith("0") and not text.lstrip("-").startswith("0."))
+    return text != text.strip() or (
+        len(text) > 1 and text.lstrip("-").startswith("0") and not text.lstrip("-").startswith("0.")
+    )
 
 
 def formulas(report: Report, desk: Desk) -> None:
@@ -122,7 +127,11 @@ def formulas(report: Report, desk: Desk) -> None:
     numbers = [(row[1].value, row[2].value) for row in cells if not row[1].data_type == row[2].data_type == "n"]
     report.check("xlsx: cells, live ones, numbers that are none", (len(cells), live, numbers), (len(FORMULAS), [], []))
     texts = [row[0].value for row in cells]
-    changed = [(one, other) for one, other in zip(FORMULAS, texts, strict=True) if one.strip("\r\n") != (other or "").strip("\r\n") and "\r" not in one]
+    changed = [
+        (one, other)
+        for one, other in zip(FORMULAS, texts, strict=True)
+        if one.strip("\r\n") != (other or "").strip("\r\n") and "\r" not in one
+    ]
     report.check("xlsx: texts that were changed", changed, [])
 
 
@@ -135,7 +144,9 @@ def _exported(desk: Desk, dataset: str, way: dict[str, str]) -> Path:
 def _judge(report: Report, what: str, texts: Sequence[str], numbers: Sequence[tuple[str, str]]) -> None:
     live = [text for text in texts if text and (text[0] in LIVE or _first(text) in LIVE - {"\t", "\r", "\n", "\x00"})]
     spoiled = [pair for n, pair in enumerate(numbers) if (float(pair[0]), float(pair[1])) != (-n - 1, -n / 4)]
-    report.check(f"{what}: cells, live ones, numbers that are none", (len(texts), live, spoiled), (len(FORMULAS), [], []))
+    report.check(
+        f"{what}: cells, live ones, numbers that are none", (len(texts), live, spoiled), (len(FORMULAS), [], [])
+    )
 
 
 def _first(text: str) -> str:

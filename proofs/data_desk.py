@@ -1,4 +1,4 @@
-"""A member's desk for the proofs of data: files to fetch, a portal, tasks that are waited for, and what workers hold."""
+"""A member's desk for the proofs of data: files to fetch, a portal, tasks to wait for, and what workers hold."""
 
 import hashlib
 import http.client

@@ -58,7 +58,9 @@ _SECONDS = "SELECT extract(epoch FROM finished_at - started_at) FROM tasks WHERE
 
 def killed(report: Report, desk: Desk) -> None:
     size, rate = KILLED
-    report.part(f"A worker is killed (-9) at {', '.join(f'{share:.0%}' for share in SHARES)} of a fetch of {size // MB} MB")
+    report.part(
+        f"A worker is killed (-9) at {', '.join(f'{share:.0%}' for share in SHARES)} of a fetch of {size // MB} MB"
+    )
     source = desk.folder / "killed.csv"
     make_csv(source, size)
     whole, size = sha256(source), source.stat().st_size
@@ -74,6 +76,10 @@ def killed(report: Report, desk: Desk) -> None:
         came = (desk.sent(source.name) - before) / size
         report.check(f"killed at {share:.0%}: status, attempts", (task["status"], task["attempt"]), ("completed", 2))
         same = {name: task["result"][name] == undisturbed[name] for name in ("sha256", "rows", "bytes", "columns")}
-        report.check("hash, rows, bytes and columns as undisturbed", (task["result"]["sha256"], *same.values()), (whole, *[True] * 4))
+        report.check(
+            "hash, rows, bytes and columns as undisturbed",
+            (task["result"]["sha256"], *same.values()),
+            (whole, *[True] * 4),
+        )
         report.check(f"bytes fetched ({came:.3f} x size) at most 1.1 x", came <= 1.1, True)
     source.unlink()

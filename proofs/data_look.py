@@ -37,7 +37,15 @@ def look(report: Report, desk: Desk) -> None:
         "sorted by a number, falling": {"sort": "-c0"},
         "sorted by a text": {"sort": "c2"},
         "filtered by a text": {"c1": "c2", "o1": "eq", "v1": "word 77"},
-        "filtered by two, sorted": {"c1": "c0", "o1": "lt", "v1": "5000", "c2": "c4", "o2": "eq", "v2": "true", "sort": "c3"},
+        "filtered by two, sorted": {
+            "c1": "c0",
+            "o1": "lt",
+            "v1": "5000",
+            "c2": "c4",
+            "o2": "eq",
+            "v2": "true",
+            "sort": "c3",
+        },
         "the last page": {"offset": str(ROWS - 50)},
     }
     for what, asked in views.items():
@@ -67,7 +75,9 @@ def _memory(report: Report, desk: Desk, visit: Browser, addresses: list[str]) ->
         statuses = list(readers.map(ask, range(LOOKS)))
     grown = desk.resident(pids) - before
     told = {status: statuses.count(status) for status in sorted(set(statuses))}
-    report.say(f"{LOOKS} looks by {READERS} readers at once: {told}; the webs grew by {grown / MB:.0f} MB from {before / MB:.0f} MB")
+    report.say(
+        f"{LOOKS} looks by {READERS} readers at once: {told}; the webs: {before / MB:.0f} MB + {grown / MB:.0f} MB"
+    )
     report.check(f"the webs' memory grew by at most {GROWTH // MB} MB", grown <= GROWTH, True)
 
 
@@ -117,7 +127,9 @@ def _attempts(desk: Desk, dataset: str, upload: str, text: str) -> dict[str, tup
         "quote": ("fetch", {"upload": upload, "quote": text}),
     }
     told = {what: desk.ask("GET", path) for what, path in asked.items()}
-    told |= {what: desk.ask("POST", "/tasks", {"kind": kind, "params": params}) for what, (kind, params) in sent.items()}
+    told |= {
+        what: desk.ask("POST", "/tasks", {"kind": kind, "params": params}) for what, (kind, params) in sent.items()
+    }
     return {what: (answer.status, answer.body) for what, answer in told.items()}
 
 

@@ -75,7 +75,7 @@ def timelines(running: Portal, where: str = "true") -> list[Timeline]:
     steps: dict[int, list[Step]] = defaultdict(list)
     for row in running.sql("SELECT task_id, kind, attempt, extract(epoch FROM at) FROM task_events ORDER BY id"):
         steps[row[0]].append(Step(row[1], row[2], float(row[3])))
-    tasks = running.sql(f"SELECT id, owner_id, status, attempt FROM tasks WHERE {where} ORDER BY id")  # noqa: S608
+    tasks = running.sql(f"SELECT id, owner_id, status, attempt FROM tasks WHERE {where} ORDER BY id")
     return [Timeline(task[0], task[1], task[2], task[3], steps[task[0]]) for task in tasks]
 
 

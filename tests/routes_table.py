@@ -220,7 +220,7 @@ PROGRAMS: dict[str, Row] = {
     "PATCH /api/v1/datasets/<uuid:uuid>": owners_program(200),
     "DELETE /api/v1/datasets/<uuid:uuid>": owners_program(204),
     "GET /api/v1/tasks/<uuid:uuid>/download": owners_program(404),
-    "POST /api/v1/uploads": programs(422),
+    "POST /api/v1/uploads": programs(201),
     "GET /api/v1/users/me/quota": programs(200),
     "GET /api/v1/admin/users": admins_program(200),
     "PATCH /api/v1/admin/users/<uuid:uuid>": admins_program(200, admin=403),

@@ -53,13 +53,13 @@ def test_sentences_are_filled_in_both_languages(app: APIFlask, code: str) -> Non
         ("downloading", {"bytes": 1536, "total": None, "rate": 1024}, "Fetching: 1.5 KiB so far, 1 KiB a second"),
         (
             "csv_broken_row",
-            {"line": 4, "reason": "columns", "expected": 3, "found": 2},
-            "The row at line 4 has 2 values where 3 are expected. Correct it, then fetch again.",
+            {"broken": 7, "line": 4, "reason": "columns", "expected": 3, "found": 2},
+            "Rows that cannot be read: 7. The first is at line 4: it has 2 values where 3 are expected.",
         ),
         (
             "csv_broken_row",
             {"reason": "quote"},
-            "The row at line – has a quotation mark that is never closed. Correct it, then fetch again.",
+            "Rows that cannot be read: –. The first is at line –: it has a quotation mark that is never closed.",
         ),
         ("unheard_of", {}, "Something went wrong on our side. Try again; if it stays, tell your administrator."),
     ],

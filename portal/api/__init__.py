@@ -2,7 +2,19 @@
 
 from apiflask import APIFlask
 
-from portal.api import accounts, admin, credentials, datasets, description, errors, health, rates, sessions, tasks, uploads
+from portal.api import (
+    accounts,
+    admin,
+    credentials,
+    datasets,
+    description,
+    errors,
+    health,
+    rates,
+    sessions,
+    tasks,
+    uploads,
+)
 from portal.extensions import csrf
 
 BLUEPRINTS = (accounts.bp, credentials.bp, sessions.bp, tasks.bp, datasets.bp, uploads.bp, admin.bp, health.bp)

@@ -89,7 +89,7 @@ def rows(uuid: UUID, query: RowsQuery) -> Any:
     """Rows from `offset` on; of those that fit, if there are conditions; sorted, if that is asked for."""
     dataset = datasets.get_for(guards.user(), uuid)
     db.session.commit()  # it may take a second: no connection is held
-    found = datasets.asked(dataset, query.where or [], query.sort, offset=query.offset, limit=query.limit)
+    found = datasets.asked(dataset, query.conditions(), query.sort, offset=query.offset, limit=query.limit)
     return {
         "columns": dataset.columns,
         "items": found.rows,

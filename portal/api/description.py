@@ -15,6 +15,7 @@ _ERRORS = {
     "404": "There is no such thing, or it is someone else's",
     "409": "Not possible as things stand",
     "413": "The body is too large",
+    "416": "The file is not so long",
     "422": "A field is wrong; `errors` names it",
     "429": "A limit was met; `Retry-After` says for how many seconds",
     "503": "Something the portal depends on is away; `Retry-After` says when to try again",
@@ -60,6 +61,11 @@ _TOLD = {
     ("post", "/api/v1/tasks/{uuid}/cancel", "202"): _QUOTA,
     ("post", "/api/v1/tasks/{uuid}/retry", "202"): _LOCATION | _QUOTA,
 }
+_TOLD |= {
+    ("post", "/api/v1/datasets/{uuid}/fetch", "202"): _LOCATION,
+    ("get", "/api/v1/tasks/{uuid}/download", "200"): _FILE,
+    ("get", "/api/v1/tasks/{uuid}/download", "206"): _FILE | {"Content-Range": {"schema": _TEXTUAL}},
+}
 _WAIT = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
 _MORE = {
     ("post", "/api/v1/tasks/{uuid}/cancel"): ("409",),
@@ -67,6 +73,7 @@ _MORE = {
     ("post", "/api/v1/tasks/{uuid}/retry"): ("409", "422"),
     ("post", "/api/v1/datasets/{uuid}/fetch"): ("409", "422"),
     ("post", "/api/v1/uploads"): ("400", "409", "413"),
+    ("get", "/api/v1/tasks/{uuid}/download"): ("416",),
     ("post", "/api/v1/auth/register"): ("409",),
     ("patch", "/api/v1/admin/users/{uuid}"): ("409",),
     ("post", "/api/v1/auth/login"): ("401",),
@@ -115,7 +122,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     if path.endswith("/download"):
         responses |= {"200": {"description": "The file", "content": _BINARY}}
         responses |= {"206": {"description": "The part that was asked for", "content": _BINARY}}
-        responses |= {"304": {"description": "It is the same"}, "416": {"description": "It is not so long"}}
+        responses |= {"304": {"description": "It is the same"}}
     if (method, path) == ("post", "/api/v1/uploads"):
         operation["requestBody"] = {"required": True, "content": _BINARY}
     for status, response in responses.items():

@@ -11,7 +11,7 @@ from portal.api.schemas.datasets import QuotaAnswer, UploadAnswer, UploadQuery
 from portal.extensions import db
 from portal.services import quotas, storage, uploads
 
-bp = APIBlueprint("api_uploads", __name__, url_prefix="/api/v1", tag="datasets")
+bp = APIBlueprint("api_uploads", __name__, url_prefix="/api/v1", tag="uploads")
 
 
 @bp.post("/uploads")
@@ -37,4 +37,6 @@ def create(query: UploadQuery) -> Any:
 def quota() -> Any:
     """How many tasks and bytes you have, and may have."""
     user = guards.user()
-    return QuotaAnswer.model_validate({"tasks": quotas.use_of(user).__dict__, "bytes": storage.use_of(user.id).__dict__})
+    return QuotaAnswer.model_validate(
+        {"tasks": quotas.use_of(user).__dict__, "bytes": storage.use_of(user.id).__dict__}
+    )

@@ -130,5 +130,3 @@ def of_ndjson(path: Path, stop: Stop, good: IO[bytes] | None = None) -> Broken:
             elif good and line.strip():
                 good.write(line if line.endswith(b"\n") else line + b"\n")
     return broken
-
-

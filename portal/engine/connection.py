@@ -59,7 +59,7 @@ class Watch:
             self._changed.notify()
 
     def renew(self) -> None:
-        """After a step that took too long, which has been given up: the next may begin. The time for everything runs on."""
+        """A step that took too long has been given up: the next may begin. The time for everything runs on."""
         with self._changed:
             if self._thread.is_alive() and not self.expired:
                 return

@@ -33,7 +33,7 @@ Report: TypeAlias = Callable[[float], object]
 
 @dataclass(frozen=True)
 class Converted:
-    """`skipped` rows were left out; of the first one `first_skipped` says line, reason and the beginning of its text."""
+    """`skipped` rows were left out; `first_skipped` has line, reason and the beginning of the first one's text."""
 
     rows: int
     columns: list[Column]

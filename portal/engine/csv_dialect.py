@@ -45,9 +45,7 @@ def reader(lines: Iterable[str], delimiter: str, quote: str) -> "Reader":
     return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
 
 
-def guess(
-    text: str, *, delimiter: str | None = None, quote: str | None = None, header: bool | None = None
-) -> Dialect:
+def guess(text: str, *, delimiter: str | None = None, quote: str | None = None, header: bool | None = None) -> Dialect:
     """The dialect of a sample that holds whole lines (but perhaps half of a quoted cell at its end).
 
     What is given is not guessed. Raises `Fault`: `delimiter_invalid`, `too_many_columns`.

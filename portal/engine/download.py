@@ -1,4 +1,4 @@
-"""An address becomes a file on disk: guarded at each hop, bounded in bytes and time, hashed on the way, resumed after a fault."""
+"""An address becomes a file on disk: guarded at each hop, bounded in bytes and time, hashed, resumed after a fault."""
 
 import http.client
 import re

@@ -22,7 +22,7 @@ _NULS = 0.001  # more than so many are no text
 
 
 def found(head: bytes, *, whole: bool, said: str | None = None) -> str | None:
-    """The codec's name, None for what is no text. `head` is the beginning, or `whole` the file; `said` is the user's word.
+    """The codec's name, None for what is no text. `head` is the beginning, or the `whole` file; `said` by the user.
 
     Raises `Fault`: `encoding_not_supported`; `not_utf8` with the line, where it is nothing else that can be told.
     """

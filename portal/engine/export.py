@@ -101,7 +101,8 @@ def export(
 ) -> Exported:
     """Make the file in `folder`, which is for this export alone and holds nothing else of it afterwards.
 
-    Raises `Stopped`, or `Fault`: what `checked` raises, `quota_kept` beyond `max_bytes`, `xlsx_cell_too_long`, `disk_full`.
+    Raises `Stopped`, or `Fault`: what `checked` raises, `quota_kept` beyond `max_bytes`, `xlsx_cell_too_long`,
+    `disk_full`.
     """
     checked(wanted, columns)
     job = _Job(source, _chosen(wanted, columns), wanted, folder, memory_mb, threads, max_bytes, stop, meter)
@@ -109,7 +110,11 @@ def export(
         with database.opened(memory_mb=memory_mb, threads=threads, files=[source], folder=folder) as connection:
             condition, values = where_sql(wanted.where, columns)
             relation = f"read_parquet({literal(str(source))}) {condition}"
-            return job.xlsx(connection, relation, values) if wanted.format == "xlsx" else job.copy(connection, relation, values)
+            return (
+                job.xlsx(connection, relation, values)
+                if wanted.format == "xlsx"
+                else job.copy(connection, relation, values)
+            )
     except duckdb.IOException as problem:
         if "No space left" in str(problem) or "quota exceeded" in str(problem):
             raise Fault("disk_full", passing=True) from problem
@@ -140,7 +145,9 @@ class _Job:
 
     def copy(self, connection: duckdb.DuckDBPyConnection, relation: str, values: list[Any]) -> Exported:
         plain, rows = self.folder / "plain", 0
-        select = ", ".join(f"{_expression(column, self.wanted.format)} AS {self._named(column)}" for column in self.columns)
+        select = ", ".join(
+            f"{_expression(column, self.wanted.format)} AS {self._named(column)}" for column in self.columns
+        )
         query = f"COPY (SELECT {select} FROM {relation}) TO {literal(str(plain))} ({self._options()})"
         self.meter.step("exporting", _EXPORTING)
 
@@ -190,11 +197,14 @@ class _Job:
         target, digest, size = self.folder / "export", hashlib.sha256(), plain.stat().st_size
         self.meter.step("packing", _PACKING)
         changes = bool(self.wanted.packing) or self.wanted.encoding != "utf-8"
-        with plain.open("rb") as file, _Counted(target if changes else None, digest, self._check) as out:
-            with _packed(out, self.wanted.packing, size) as packing:
-                for piece in self._pieces(file):
-                    packing.write(piece)
-                    self.meter.moved(file.tell(), size)
+        with (
+            plain.open("rb") as file,
+            _Counted(target if changes else None, digest, self._check) as out,
+            _packed(out, self.wanted.packing) as packing,
+        ):
+            for piece in self._pieces(file):
+                packing.write(piece)
+                self.meter.moved(file.tell(), size)
         if not changes:
             plain.rename(target)
         return Exported(target, rows, out.bytes, digest.hexdigest())
@@ -237,7 +247,7 @@ class _Counted:
 
 
 @contextmanager
-def _packed(out: _Counted, packing: str, size: int) -> Iterator[Any]:
+def _packed(out: _Counted, packing: str) -> Iterator[Any]:
     if packing == "gzip":
         with gzip.GzipFile(filename="", mode="wb", fileobj=cast(IO[bytes], out), mtime=0, compresslevel=6) as file:
             yield file
@@ -272,7 +282,8 @@ def _expression(column: Column, format_: str) -> str:
         return f"replace(CAST({cell} AS VARCHAR), ' ', 'T')"
     if _is_nested(kind) and kind != "json":
         said = f"to_json({cell})"
-        return f"CASE WHEN json_valid({said}) THEN {said} ELSE CAST(regexp_replace(CAST({said} AS VARCHAR), {literal(_NOT_JSON)}, '\\1null', 'g') AS JSON) END"
+        mended = f"regexp_replace(CAST({said} AS VARCHAR), {literal(_NOT_JSON)}, '\\1null', 'g')"
+        return f"CASE WHEN json_valid({said}) THEN {said} ELSE CAST({mended} AS JSON) END"
     return cell
 
 

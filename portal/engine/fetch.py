@@ -1,4 +1,4 @@
-"""A data address, or a file that was sent, becomes a Parquet file: download, unpack, sniff, decode, convert, profile."""
+"""A data address, or a file that was sent, becomes Parquet: download, unpack, sniff, decode, convert, profile."""
 
 import errno
 import hashlib
@@ -88,7 +88,7 @@ def to_parquet(
     stop: Stop,
     meter: Meter,
 ) -> Fetched:
-    """Make a dataset's file in `work`, an existing folder for this fetch alone; `reading` is what the user says of the source.
+    """Make a dataset's file in `work`, an existing folder for this fetch alone; `reading`: what the user says of it.
 
     `meter` says how far it is, to whoever reads it. Raises `Stopped`, or `Fault` with the reason;
     what is left in `work`, and the downloaded file, are the caller's to remove.

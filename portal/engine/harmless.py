@@ -25,5 +25,6 @@ def text(value: str) -> str:
 
 def sql(cell: str, literal: str, number: str) -> str:
     """The same as an expression; `literal` and `number` are the patterns as SQL literals."""
-    risky = f"(starts_with({cell}, chr(0)) OR (regexp_full_match({cell}, {literal}) AND NOT regexp_full_match({cell}, {number})))"
+    runs = f"regexp_full_match({cell}, {literal}) AND NOT regexp_full_match({cell}, {number})"
+    risky = f"(starts_with({cell}, chr(0)) OR ({runs}))"
     return f"CASE WHEN {risky} THEN chr(39) || {cell} ELSE {cell} END"

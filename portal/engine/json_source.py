@@ -48,8 +48,9 @@ def _elements(connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop) -
     arrays = [row[0] for row in database.run(connection, names, stop)]
     if len(arrays) != 1:
         return f"SELECT json(json) FROM {whole}"
-    path = "$.\"" + arrays[0].replace('"', '\\"') + '"[*]'
-    return f"SELECT {_ROW.format('element')} FROM (SELECT unnest(json_extract(json, {literal(path)})) AS element FROM {whole})"
+    path = '$."' + arrays[0].replace('"', '\\"') + '"[*]'
+    elements = f"SELECT unnest(json_extract(json, {literal(path)})) AS element FROM {whole}"
+    return f"SELECT {_ROW.format('element')} FROM ({elements})"
 
 
 def _read(source: Path, format_: str) -> str:

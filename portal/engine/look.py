@@ -48,7 +48,7 @@ def look(
     seconds: float = 5.0,
     cell_chars: int | None = None,
 ) -> Look:
-    """Up to `limit` rows from `offset` on, of the columns `names` (all if none is named), in the file's order unless sorted.
+    """Up to `limit` rows from `offset` on, of the columns `names` (else all), in the file's order unless sorted.
 
     Dates and times are ISO 8601, decimals text, bytes base64; NaN and the infinities are None, as JSON has none.
     Texts longer than `cell_chars` are cut. Raises `Fault`: what `query` raises, `file_missing`, `look_too_slow`,
@@ -76,7 +76,8 @@ def _shown(column: Column, cell_chars: int | None) -> str:
     cell = identifier(column.name)
     if cell_chars is None or column.type != "text":
         return cell
-    return f"CASE WHEN length({cell}) > {int(cell_chars)} THEN left({cell}, {int(cell_chars)}) || '…' ELSE {cell} END AS {cell}"
+    most = int(cell_chars)
+    return f"CASE WHEN length({cell}) > {most} THEN left({cell}, {most}) || '…' ELSE {cell} END AS {cell}"
 
 
 @contextmanager

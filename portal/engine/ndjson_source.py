@@ -62,7 +62,7 @@ def blank_mark(path: Path) -> None:
 def columns_of(
     connection: duckdb.DuckDBPyConnection, path: Path, stop: Stop, tick: database.Tick, *, exact: bool
 ) -> list[Field] | None:
-    """The columns of the whole file, None if it has no common ones (keys that differ in case alone, or repeat) or is broken.
+    """The columns of the whole file, None if it is broken or has none in common (keys differ in case alone, or repeat).
 
     With `exact`, numbers are read as text where a double might lose digits. Raises `Fault('too_many_columns')`.
     """

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
@@ -36,7 +35,8 @@ def selection(
         found = [(entry[0], entry[1]) for entry in connection.description or []]
         sizes = database.run(
             connection,
-            f"SELECT coalesce(sum(total_uncompressed_size), 0), coalesce(sum(num_values), 0) FROM parquet_metadata({literal(str(source))})",
+            f"FROM parquet_metadata({literal(str(source))}) "
+            "SELECT coalesce(sum(total_uncompressed_size), 0), coalesce(sum(num_values), 0)",
             stop,
         )[0]
     except duckdb.Error as problem:
@@ -84,5 +84,3 @@ def _is_plain(kind: DuckDBPyType) -> bool:
 
 def relation(source: Path) -> str:
     return f"read_parquet({literal(str(source))})"
-
-

@@ -5,9 +5,9 @@ quantiles, frequent values and the histogram are of rows in windows spread over 
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +122,9 @@ class _Looker:
     def _top(self, column: Column, kind: str) -> list[list[Any]]:
         cell = identifier(column.name)
         shown = f"left({cell}, {TEXT_CHARS})" if kind == "text" else cell
-        rows = self._run(
-            f"SELECT {'CAST(v AS VARCHAR)' if kind == 'time' else 'v'}, n FROM (SELECT {shown} AS v, count(*) AS n FROM {self._some} "
-            f"WHERE {cell} IS NOT NULL GROUP BY 1) ORDER BY n DESC, v LIMIT {TOP}"
-        )
+        told = "CAST(v AS VARCHAR)" if kind == "time" else "v"
+        counted = f"SELECT {shown} AS v, count(*) AS n FROM {self._some} WHERE {cell} IS NOT NULL GROUP BY 1"
+        rows = self._run(f"SELECT {told}, n FROM ({counted}) ORDER BY n DESC, v LIMIT {TOP}")
         return [[_json(value), count] for value, count in rows]
 
     def _run(self, sql: str) -> list[tuple[Any, ...]]:
@@ -150,7 +149,9 @@ def _figures(column: Column, *, exact: bool) -> dict[str, str]:
         if finite:
             figures["not_finite"] = f"count({cell}) FILTER (NOT isfinite({cell}))"
     elif kind == "time":
-        figures |= {name: f"nullif(nullif(CAST({name}({cell}) AS VARCHAR), 'infinity'), '-infinity')" for name in ("min", "max")}
+        figures |= {
+            name: f"nullif(nullif(CAST({name}({cell}) AS VARCHAR), 'infinity'), '-infinity')" for name in ("min", "max")
+        }
     elif kind == "text":
         figures |= {
             "min": f"left(min({cell}), {TEXT_CHARS})",
@@ -180,7 +181,11 @@ def _kind(column: Column) -> str:
 
 def _finite(column: Column) -> str:
     cell = identifier(column.name)
-    return f"isfinite({cell})" if column.type in ("number", "date") or "timestamp" in column.type else f"{cell} IS NOT NULL"
+    return (
+        f"isfinite({cell})"
+        if column.type in ("number", "date") or "timestamp" in column.type
+        else f"{cell} IS NOT NULL"
+    )
 
 
 def _edges(least: float, most: float) -> list[float]:
@@ -189,7 +194,7 @@ def _edges(least: float, most: float) -> list[float]:
         return [least, most]
     width = most / BINS - least / BINS  # not (most - least): that may be infinite
     edges = [least, *(least + width * n for n in range(1, BINS)), most]
-    return edges if all(one < other for one, other in zip(edges, edges[1:], strict=False)) else [least, most]
+    return edges if all(one < other for one, other in pairwise(edges)) else [least, most]
 
 
 def _number(value: float, column: Column) -> Any:
@@ -212,6 +217,3 @@ def _json(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
-
-
-__all__ = ["profile"]

@@ -66,7 +66,7 @@ def order_sql(sort: Sequence[Sort], columns: Sequence[Column]) -> str:
 
 
 def conditions_from(value: Any) -> tuple[Condition, ...]:
-    """Conditions as a program sends them: `[{"column": …, "op": …, "value": …}]`. Raises `Fault('condition_invalid')`."""
+    """Conditions as programs send them: `[{"column": …, "op": …, "value": …}]`. Raises `Fault('condition_invalid')`."""
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise Fault("condition_invalid", column=None, reason="shape")
     found = []
@@ -94,7 +94,11 @@ def _known(known: dict[str, Column], name: str) -> Column:
 
 
 def _is_nested(column: Column) -> bool:
-    return column.type in ("json", "struct", "map") or column.type.endswith("]") or column.type.startswith(("map(", "union("))
+    return (
+        column.type in ("json", "struct", "map")
+        or column.type.endswith("]")
+        or column.type.startswith(("map(", "union("))
+    )
 
 
 def _condition(condition: Condition, column: Column) -> tuple[str, list[Any]]:

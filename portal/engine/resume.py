@@ -1,4 +1,4 @@
-"""What lies of a download, so that it can go on: the file, held by one process, and beside it what the server said of it."""
+"""What lies of a download, so that it can go on: the file, held by one process, and what the server said of it."""
 
 import fcntl
 import hashlib

@@ -115,10 +115,13 @@ def _fits(cell: str, kind: Type) -> str:
     written = f"CAST(TRY_CAST({cell} AS {kind.name}) AS VARCHAR)"
     if kind in _WHOLE_NUMBERS:  # saves a compiled pattern, which is much in a table of a thousand columns
         return f"({written} = {cell} OR {written} = trim({cell}))"
-    looks = f"(regexp_full_match({cell}, {literal(f' *(?:{kind.pattern}) *')}) AND TRY_CAST({cell} AS {kind.name}) IS NOT NULL)"
+    pattern = literal(f" *(?:{kind.pattern}) *")
+    looks = f"(regexp_full_match({cell}, {pattern}) AND TRY_CAST({cell} AS {kind.name}) IS NOT NULL)"
     if kind.name == "BOOLEAN":
         return f"({cell} IN ('true', 'false') OR {looks})"
     if kind.name == "DOUBLE":  # writing one costs more than looking at it
         return looks
     least, most = (10, 10) if kind.name == "DATE" else (19, 29)  # no infinity, no year before 1
-    return f"(({written} = {cell} AND length({cell}) BETWEEN {least} AND {most} AND NOT suffix({cell}, ')')) OR {looks})"
+    return (
+        f"(({written} = {cell} AND length({cell}) BETWEEN {least} AND {most} AND NOT suffix({cell}, ')')) OR {looks})"
+    )

@@ -46,7 +46,8 @@ def to_ndjson(
 ) -> Sheet:
     """Write each row as an object with all columns. The first sheet that holds anything, unless `sheet` names one.
 
-    Raises `Fault`: `xlsx_corrupt`, `sheet_unknown` with the names there are, `file_empty`, `too_many_columns`, `too_large`.
+    Raises `Fault`: `xlsx_corrupt`, `sheet_unknown` with the names there are, `file_empty`, `too_many_columns`,
+    `too_large`.
     """
     try:
         _check_size(source, max_bytes)
@@ -63,7 +64,17 @@ def to_ndjson(
             finally:
                 book.close()
         raise Fault("file_empty")
-    except (BadZipFile, KeyError, ValueError, ParseError, DefusedXmlException, InvalidFileException, EOFError, TypeError, IndexError) as problem:
+    except (
+        BadZipFile,
+        KeyError,
+        ValueError,
+        ParseError,
+        DefusedXmlException,
+        InvalidFileException,
+        EOFError,
+        TypeError,
+        IndexError,
+    ) as problem:
         raise Fault("xlsx_corrupt") from problem
 
 
@@ -144,7 +155,9 @@ def _written(
     if width > MAX_COLUMNS:
         raise Fault("too_many_columns", columns=width, limit=MAX_COLUMNS)
     named = header if header is not None else has_header([[_shown(cell) for cell in row] for row in first])
-    names = unique_names([_shown(cell) for cell in first[0]] + [""] * (width - len(first[0])) if named else [""] * width)
+    names = unique_names(
+        [_shown(cell) for cell in first[0]] + [""] * (width - len(first[0])) if named else [""] * width
+    )
     with target.open("w", encoding="utf-8") as out:
         for number, row in enumerate(_chained(first[1:] if named else first, rows)):
             if len(row) > len(names):
@@ -197,5 +210,3 @@ def _value(cell: Any) -> Any:
 
 def _shown(cell: Any) -> str:
     return "" if cell is None else str(_value(cell))
-
-

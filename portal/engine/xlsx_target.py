@@ -120,4 +120,3 @@ def _forget(book: xlsxwriter.Workbook) -> None:
         if sheet.row_data_fh and not sheet.row_data_fh.closed:
             sheet.row_data_fh.close()
     book.fileclosed = 1
-

@@ -52,7 +52,16 @@ def _opened(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, struct.error, ValueError, NotImplementedError) as problem:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        LZMAError,
+        EOFError,
+        OSError,
+        struct.error,
+        ValueError,
+        NotImplementedError,
+    ) as problem:
         if isinstance(problem, OSError) and problem.errno:  # the disk's, not the archive's
             raise
         raise Fault("zip_corrupt") from None

@@ -15,7 +15,7 @@ from portal.models.accounts import Moment
 class Dataset(Model):
     """One table of data. `source_*` describe the bytes as fetched, `stored_*` the Parquet file.
 
-    An upload has a `source_name` and no `source_url`. `found` is how the file was read, `profile` what is in each column.
+    An upload has a `source_name` and no `source_url`. `found`: how it was read, `profile`: what is in each column.
     """
 
     __tablename__ = "datasets"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -94,5 +93,3 @@ def of_dataset(dataset: Dataset, limit: int = 10) -> list[tuple[Export, UUID]]:
     """Its newest exports, each with the uuid of its task."""
     query = select(Export, Task.uuid).join(Task, Task.id == Export.task_id).where(Export.dataset_id == dataset.id)
     return [(row[0], row[1]) for row in db.session.execute(query.order_by(Export.id.desc()).limit(limit)).all()]
-
-

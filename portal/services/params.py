@@ -145,7 +145,8 @@ def _text(params: dict[str, Any], name: str) -> str:
         return ""
     most = guard.LONGEST_URL if name == "url" else _TEXT_MAX
     if not isinstance(value, str) or len(value) > most or "\x00" in value:
-        code = {"url": "url_malformed", "name": "name_invalid"}.get(name, "text_invalid")
+        wrong = "url_malformed" if isinstance(value, str) else "required"
+        code = {"url": wrong, "name": "name_invalid"}.get(name, "text_invalid")
         raise Invalid(code, field=f"params.{name}")
     return value
 

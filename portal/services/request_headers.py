@@ -1,4 +1,4 @@
-"""Request headers of a fetch, such as a token for the source: encrypted at rest, never shown, opened by the worker alone."""
+"""Request headers of a fetch, such as a token for the source: encrypted at rest, never shown, for the worker alone."""
 
 import base64
 import hmac
@@ -21,7 +21,17 @@ _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # RFC 9110, section 5.
 _VALUE = re.compile(r"[\x20-\x7e\xa0-\xff]*")
 # Those that say how the message is sent are ours to decide.
 _OURS = {
-    *("host", "connection", "content-length", "content-type", "transfer-encoding", "te", "trailer", "upgrade", "expect"),
+    *(
+        "host",
+        "connection",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+    ),
     *("range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "accept-encoding"),
     *("keep-alive", "via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
 }
@@ -37,7 +47,11 @@ def checked(given: Any) -> dict[str, str]:
             raise Invalid("header_name_invalid", field=_FIELD)
         if name.lower() in _OURS or name.lower().startswith("proxy-"):
             raise Invalid("header_not_allowed", field=_FIELD, name=name)
-        if not isinstance(value, str) or len(value) > limits.REQUEST_HEADER_CHARS or not _VALUE.fullmatch(value.strip()):
+        if (
+            not isinstance(value, str)
+            or len(value) > limits.REQUEST_HEADER_CHARS
+            or not _VALUE.fullmatch(value.strip())
+        ):
             raise Invalid("header_value_invalid", field=_FIELD, name=name)
         headers[name] = value.strip()
     return headers

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, Text, cast, exists, func, select
 
 from portal import access
-from portal.errors import BadRequest, Fault, Invalid, NotFound, TooMany, Unavailable
+from portal.errors import BadRequest, Conflict, Fault, Invalid, NotFound, TooMany, Unavailable
 from portal.extensions import db, gateways, settings
 from portal.models import Task, Upload, User
 from portal.models.tasks import LIVE
@@ -34,19 +34,12 @@ class Received:
 
 
 def announce(user: User, size: int | None) -> None:
-    """Before anything is read: may so many bytes come? They count as fetched from now on.
-
-    Raises `Invalid`, `Conflict`, `TooMany`.
-    """
+    """Before anything is read: may so many bytes come? Raises `Invalid`, `Conflict`, `TooMany`."""
     if size is None:
         raise Invalid("length_required", field="Content-Length")
     if size > settings().fetch_max_bytes:
         raise Invalid("too_large", field="file", limit=settings().fetch_max_bytes)
     storage.check_room(user, size)
-    try:
-        storage.take(user.id, size)
-    except Fault as fault:
-        raise TooMany(fault.code, **fault.params) from None
 
 
 def receive(stream: Readable, path: Path, size: int) -> Received:
@@ -89,10 +82,12 @@ def keep(user: User, name: str, received: Received) -> Upload:
     )
     try:
         gateways().store.put(received.path, upload.store_key)
+        storage.take(user.id, received.bytes)
         storage.hold(user.id, received.bytes)
     except Fault as fault:
         storage.deleted(upload.store_key)
-        raise Unavailable(fault.code, **fault.params) from None
+        refusal = {"quota_fetched": TooMany, "quota_kept": Conflict}.get(fault.code, Unavailable)
+        raise refusal(fault.code, **fault.params) from None
     db.session.add(upload)
     db.session.flush()
     db.session.refresh(upload)

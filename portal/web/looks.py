@@ -119,5 +119,3 @@ def page(dataset: Dataset, args: Any) -> LookPage:
         return LookPage(dataset, typed, (), 0, first, None, 0, error)
     total = dataset.rows if found.matching is None else found.matching
     return LookPage(dataset, typed, sort, offset, first, found.rows, total)
-
-

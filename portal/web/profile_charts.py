@@ -79,7 +79,9 @@ def _figures(found: Mapping[str, Any]) -> list[tuple[Any, str]]:
         lengths = f"{number(found['shortest'])} – {number(found['longest'])}"
         told += [(_("Length"), lengths), *([(_("Empty texts"), number(found["empty"]))] if found.get("empty") else [])]
     else:
-        told += [(word, _shown(found[key])) for key, word in (("min", _("Least")), ("max", _("Greatest"))) if key in found]
+        told += [
+            (word, _shown(found[key])) for key, word in (("min", _("Least")), ("max", _("Greatest"))) if key in found
+        ]
     if "mean" in found:
         told.append((_("Mean"), _shown(found["mean"])))
     told += [(word, _shown(found["quantiles"][key])) for key, word in QUANTILES.items() if "quantiles" in found]

@@ -20,7 +20,7 @@ bp = Blueprint("uploads", __name__, url_prefix="/uploads")
 def create() -> ResponseReturnValue:
     """Take a file in, and go to the task that reads it; or show the form again with what is wrong."""
     try:
-        uploads.announce(guards.user(), request.content_length)
+        uploads.announce(guards.user(), request.content_length or 0)
         db.session.commit()  # before it comes: no connection is held while it does
         with transfers.form_file(f"{UPLOAD}file") as (name, received):
             form = UploadForm(prefix=UPLOAD, meta={"csrf": False})

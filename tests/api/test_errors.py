@@ -108,6 +108,7 @@ def test_the_description_names_errors_and_operations(client: FlaskClient) -> Non
 def test_the_description_tells_what_headers_say_of_tasks(client: FlaskClient) -> None:
     paths = client.get("/openapi.json").get_json()["paths"]
     quota = {f"X-Quota-Tasks-{name}" for name in ("Running", "Running-Limit", "Waiting", "Waiting-Limit")}
+    quota |= {f"X-Quota-Bytes-{name}" for name in ("Kept", "Kept-Limit", "Fetched", "Fetched-Limit")}
     submit, task = paths["/api/v1/tasks"]["post"], paths["/api/v1/tasks/{uuid}"]
     assert submit["responses"]["202"]["headers"].keys() == quota | {"Location"}
     assert paths["/api/v1/tasks/{uuid}/retry"]["post"]["responses"]["202"]["headers"].keys() == quota | {"Location"}

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from portal.engine.convert import convert
-from tests.engine.rows import first_rows
 from portal.engine.sniff import sniff
 from portal.engine.stop import Stop
 from portal.errors import Fault, Stopped
+from tests.engine.rows import first_rows
 
 Table = tuple[list[tuple[str, str]], list[list[Any]]]
 Load = Callable[..., Table]
@@ -46,7 +46,6 @@ def fault(load: Load) -> Callable[[str | bytes], tuple[str, dict[str, Any]]]:
         return caught.value.code, told
 
     return run
-
 
 Broken = Callable[[str | bytes], tuple[str, dict[str, Any]]]
 

@@ -12,9 +12,9 @@ import pytest
 from portal.engine.columns import Column
 from portal.engine.fetch import Fetched
 from portal.engine.meter import Meter, Reading
-from tests.engine.rows import first_rows
 from portal.engine.stop import Stop
 from portal.errors import Fault, Stopped
+from tests.engine.rows import first_rows
 from tests.engine.servers import Site, gz, head
 
 Fetch = Callable[..., Fetched]

@@ -6,8 +6,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.engine.rows import first_rows
 from portal.errors import Fault
+from tests.engine.rows import first_rows
 
 
 @pytest.fixture

@@ -41,7 +41,16 @@ def running(folder: Path) -> Iterator[S3Server]:
     (folder / BUCKET).mkdir(parents=True)
     port = free_port()
     rclone = Path(sys.executable).with_name("rclone")
-    options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY_ID},{SECRET}", "--vfs-cache-mode", "off", "--config", ""]
+    options = [
+        "--addr",
+        f"127.0.0.1:{port}",
+        "--auth-key",
+        f"{KEY_ID},{SECRET}",
+        "--vfs-cache-mode",
+        "off",
+        "--config",
+        "",
+    ]
     process = subprocess.Popen([rclone, "serve", "s3", *options, str(folder)], stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 20

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield started
 
 
-def store_of(server: S3Server, folder: Path, limit: int = 2**40, **changed: object) -> S3Store:
+def store_of(server: S3Server, folder: Path, limit: int = 2**40, **changed: Any) -> S3Store:
     return S3Store(server.account(**changed), StoreCache(folder / "cache", limit))
 
 
@@ -67,7 +68,7 @@ def test_a_prefix_is_a_world_of_its_own(server: S3Server, store: S3Store, tmp_pa
 
 
 @pytest.mark.parametrize("wrong", [{"secret": "another-secret"}, {"key_id": "nobody"}, {"bucket": "elsewhere"}])
-def test_wrong_keys_and_buckets(server: S3Server, tmp_path: Path, wrong: dict[str, object]) -> None:
+def test_wrong_keys_and_buckets(server: S3Server, tmp_path: Path, wrong: dict[str, Any]) -> None:
     store = store_of(server, tmp_path, **wrong)
     (tmp_path / "source").write_bytes(b"x")
     with pytest.raises(Fault) as caught:

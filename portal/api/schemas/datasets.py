@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AliasChoices, AliasPath, BaseModel, Field, field_validator
+from pydantic import AliasChoices, AliasPath, BaseModel, Field
 
 from portal import limits
 from portal.api.schemas import Answer, Body
+from portal.errors import Invalid
 
 _WHERE = 'conditions that all must hold, as JSON: [{"column": "year", "op": "ge", "value": 2020}]'
 _SORT = "a column to sort by, with - before it for falling order; may be repeated"
@@ -58,17 +59,14 @@ class RowsQuery(BaseModel):
     offset: Annotated[int, Field(ge=0, le=2**62)] = 0
     limit: Annotated[int, Field(ge=1, le=limits.ROWS_MAX)] = limits.PREVIEW_ROWS
     sort: Annotated[list[str], Field(max_length=3, description=_SORT)] = []
-    where: Annotated[list[Any] | None, Field(description=_WHERE, json_schema_extra={"type": "string"})] = None
+    where: Annotated[str, Field(max_length=20_000, description=_WHERE)] = ""
 
-    @field_validator("where", mode="before")
-    @classmethod
-    def _parsed(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
+    def conditions(self) -> Any:
+        """As they were written; raises `Invalid`."""
         try:
-            return json.loads(value)
+            return json.loads(self.where) if self.where else []
         except (ValueError, RecursionError):
-            raise ValueError("must be a JSON array of conditions") from None
+            raise Invalid("condition_invalid", field="where", column=None) from None
 
 
 class RowsAnswer(Answer):

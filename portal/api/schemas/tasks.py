@@ -59,9 +59,9 @@ class TaskBody(Body):
     """What to do. `health_check` takes no params.
 
     `fetch` takes `url`, or the `upload` of a file sent before, and as far as they are not to be found out: `name`,
-    `format` (csv, tsv, json, ndjson, parquet, xlsx), `encoding`, `delimiter`, `quote`, `header`, `member` of an archive,
-    `sheet` of a workbook; `skip_broken` leaves out rows that cannot be read; `headers` are sent with the request, kept
-    encrypted, and never answered.
+    `format` (csv, tsv, json, ndjson, parquet, xlsx), `encoding`, `delimiter`, `quote`, `header`, `member` of an
+    archive, `sheet` of a workbook; `skip_broken` leaves out rows that cannot be read; `headers` are sent with the
+    request, kept encrypted, and never answered.
 
     `export` takes `dataset`, `format` (csv, tsv, json, ndjson, xlsx, parquet), and if need be `columns`, `where`,
     `encoding` (utf-8, utf-8-bom, gb18030), `packing` (gzip, zstd). `where` is a list of conditions that all must hold,

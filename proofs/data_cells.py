@@ -28,7 +28,7 @@ SELECT * FROM (VALUES
    [9007199254740993], false, 3.0),
   (7, 'nul ' || chr(0) || ' inside', ' 7 ', 3, 3, DATE '2026-01-01', TIMESTAMP '2026-01-01 00:00:00',
    TIMESTAMPTZ '2026-01-01 00:00:00Z', [1], true, 123456789.125)
-) t(id, text, code, big, amount, day, at, zoned, list, yes, number)
+) t(id, text, code, big, amount, day, moment, zoned, list, yes, number)
 """
 WAYS: tuple[dict[str, str], ...] = (
     {"format": "csv"},

@@ -93,8 +93,9 @@ class Desk:
             answer = connection.getresponse()
             with path.open("r+b" if start else "wb") as file:
                 file.seek(start)
-                while (stop_after is None or file.tell() < stop_after) and (piece := answer.read(1 << 20)):
-                    file.write(piece)
+                left = 1 << 60 if stop_after is None else stop_after
+                while left and (piece := answer.read(min(1 << 20, left))):
+                    left -= file.write(piece)
             return {"status": str(answer.status), **{name.lower(): value for name, value in answer.getheaders()}}
         finally:
             connection.close()

@@ -12,7 +12,7 @@ import duckdb
 from proofs.bench import SHORT, Report
 from proofs.data_desk import MB, Desk, sha256
 
-ROWS = 200_000 if SHORT else 5_000_000
+ROWS = 50_000 if SHORT else 5_000_000
 MOST = 400 * MB
 FORMATS: tuple[dict[str, str], ...] = (
     {"format": "csv"},

@@ -21,6 +21,7 @@ BOMB = (256 if SHORT else 2048) * MB
 LIMIT_SECONDS, LIMIT_BYTES, GROWTH = 6, 64 * MB, 64 * MB
 _CHILD = """
 import json, resource, sys, time
+from pathlib import Path
 from portal.engine.download import Limits
 from portal.engine.fetch import Web, to_parquet
 from portal.engine.guard import Policy

@@ -4,6 +4,7 @@
 """
 
 import ctypes
+import ipaddress
 import json
 import os
 import socket
@@ -121,9 +122,13 @@ class World:
             self.asked[name, kind] += 1
             reply = asked.reply()
             for rname, rtype, value in answers_of(name, QTYPE[kind], self.asked[name, kind]):
-                record = {"A": A, "AAAA": AAAA, "CNAME": CNAME}[rtype](value)
-                reply.add_answer(RR(rname, getattr(QTYPE, rtype), ttl=0, rdata=record))
+                made = {"A": A, "AAAA": _six, "CNAME": CNAME}[rtype](value)
+                reply.add_answer(RR(rname, getattr(QTYPE, rtype), ttl=0, rdata=made))
             sock.sendto(reply.pack(), client)
+
+
+def _six(value: str) -> AAAA:
+    return AAAA(tuple(ipaddress.IPv6Address(value).packed))  # the library knows no mixed notation
 
 
 def fetched(world: World, url: str, folder: Path) -> dict[str, object]:

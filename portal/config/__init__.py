@@ -63,7 +63,7 @@ class Settings(GatewaySettings):
     fetch_max_bytes: int = Field(2 * 1024**3, ge=1)
     fetch_max_seconds: float = Field(1500, gt=0)
     fetch_stall_seconds: float = Field(30, gt=0)
-    fetch_memory_mb: int = Field(160, ge=64)
+    fetch_memory_mb: int = Field(256, ge=64)
     look_seconds: float = Field(5, gt=0)
 
     tasks_running_per_user: int = Field(5, ge=1)

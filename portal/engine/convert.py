@@ -25,7 +25,7 @@ GROUP_BYTES = 24 * 1024 * 1024
 MANY_COLUMNS = 100  # each thread holds vectors of its own for each of them
 VECTOR = 2048  # DuckDB works in vectors of this many rows
 _PARTS = [VECTOR * n for n in (30, 20, 15, 12, 10, 6, 5, 4, 3, 2, 1)]
-MEMORY_MB = 160
+MEMORY_MB = 256  # with less DuckDB writes with one thread only
 THREADS = 2
 
 Report: TypeAlias = Callable[[float], object]
@@ -120,7 +120,7 @@ def _converted(
     width = len(sniffed.dialect.names) if sniffed.dialect else 20
     rows = min(GROUP_ROWS, GROUP_CELLS // width, GROUP_BYTES // sniffed.row_bytes)
     # Wide tables need a vector for each column several times over, whatever the size of a group.
-    attempts = [(memory_mb + width // 4, _group(rows)), (3 * memory_mb + width // 2, VECTOR)]
+    attempts = [(memory_mb + width // 4, _group(rows)), (2 * memory_mb + width // 2, VECTOR)]
     for megabytes, group_rows in attempts:
         try:
             with database.opened(

@@ -23,6 +23,7 @@ from portal.errors import Fault
 FORMATS = ("csv", "tsv", "json", "ndjson", "xlsx", "parquet")
 ENCODINGS = ("utf-8", "utf-8-bom", "gb18030")
 PACKINGS = ("", "gzip", "zstd")
+MEMORY_MB = 160
 
 _MEDIA = {
     "csv": "text/csv; charset={}",
@@ -93,7 +94,6 @@ def export(
     wanted: Wanted,
     folder: Path,
     *,
-    memory_mb: int,
     threads: int,
     max_bytes: int,
     stop: Stop,
@@ -105,9 +105,9 @@ def export(
     `disk_full`.
     """
     checked(wanted, columns)
-    job = _Job(source, _chosen(wanted, columns), wanted, folder, memory_mb, threads, max_bytes, stop, meter)
+    job = _Job(source, _chosen(wanted, columns), wanted, folder, max_bytes, stop, meter)
     try:
-        with database.opened(memory_mb=memory_mb, threads=threads, files=[source], folder=folder) as connection:
+        with database.opened(memory_mb=MEMORY_MB, threads=threads, files=[source], folder=folder) as connection:
             condition, values = where_sql(wanted.where, columns)
             relation = f"read_parquet({literal(str(source))}) {condition}"
             return (
@@ -137,8 +137,6 @@ class _Job:
     columns: list[Column]
     wanted: Wanted
     folder: Path
-    memory_mb: int
-    threads: int
     max_bytes: int
     stop: Stop
     meter: Meter

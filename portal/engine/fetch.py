@@ -124,7 +124,6 @@ class _Fetch:
             target,
             converted.columns,
             work=self.work,
-            memory_mb=self.memory_mb,
             threads=self.threads,
             stop=self.stop,
             report=lambda share: self.meter.moved(share, 1),

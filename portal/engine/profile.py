@@ -19,7 +19,8 @@ from portal.engine.stop import Stop
 from portal.engine.values import identifier, literal
 from portal.errors import Fault
 
-EXACT_ROWS = 1_000_000
+EXACT_ROWS = 200_000
+MEMORY_MB = 160
 WINDOWS, WINDOW_ROWS = 32, 8192
 AT_ONCE = 50  # columns in one scan: each keeps state of its own
 BINS, TOP, TEXT_CHARS = 20, 10, 100
@@ -34,7 +35,6 @@ def profile(
     columns: Sequence[Column],
     *,
     work: Path,
-    memory_mb: int,
     threads: int,
     stop: Stop,
     report: Report,
@@ -45,7 +45,7 @@ def profile(
 
     Raises `Stopped`, `Fault('disk_full')`.
     """
-    with database.opened(memory_mb=memory_mb, threads=threads, files=[path], folder=work) as connection:
+    with database.opened(memory_mb=MEMORY_MB, threads=threads, files=[path], folder=work) as connection:
         looker = _Looker(connection, path, stop)
         found: list[Found] = []
         for start in range(0, len(columns), AT_ONCE):

@@ -102,7 +102,6 @@ def _export(run: Run) -> None:
             datasets.columns_of(dataset),
             wanted,
             run.folder,
-            memory_mb=settings().fetch_memory_mb,
             threads=THREADS,
             max_bytes=room,
             stop=run.stop,

@@ -18,7 +18,7 @@ _BOMS = (
 )
 _COMMON = 0.9  # of its characters outside ASCII so many are in GB2312, if a text is Chinese
 _PLAIN = {9, 10, 13, *range(32, 127)}
-_NULS = 0.001  # more than so many are no text
+_NULS = 0.01  # more than so many are no text
 
 
 def found(head: bytes, *, whole: bool, said: str | None = None) -> str | None:
@@ -101,9 +101,10 @@ def is_chinese(head: bytes, *, whole: bool) -> bool:
 
 
 def _counted(said: str) -> tuple[int, int]:
-    """Characters in GB2312, and all outside ASCII."""
+    """Characters in GB2312 or written with four bytes, which nothing else looks like; and all outside ASCII."""
     others = "".join(char for char in said if char > "\x7f")
-    return len(others.encode("gb2312", "ignore")) // 2, len(others)
+    four = len(others) - len(others.encode("gbk", "ignore")) // 2
+    return len(others.encode("gb2312", "ignore")) // 2 + four, len(others)
 
 
 def _decoded(head: bytes, encoding: str, *, whole: bool) -> str:

@@ -274,6 +274,8 @@ def _expression(column: Column, format_: str) -> str:
         if kind == "text":
             return harmless.sql(cell, literal(harmless.DANGEROUS), literal(harmless.NUMBER))
         return f"CAST(to_json({cell}) AS VARCHAR)" if _is_nested(kind) else cell
+    if kind.startswith("decimal"):  # programs read JSON's numbers as doubles, which hold 15 digits
+        return cell if int(kind[8:].partition(",")[0]) <= 15 else f"CAST({cell} AS VARCHAR)"
     if kind == "number":
         return f"CASE WHEN isfinite({cell}) THEN {cell} END"
     if kind == "timestamp":

@@ -216,4 +216,6 @@ def _moment(seconds: float, column: Column) -> str:
 def _json(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    return str(value).replace("\0", "\ufffd")  # PostgreSQL's JSON holds no NUL

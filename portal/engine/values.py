@@ -8,6 +8,8 @@ from dataclasses import dataclass
 _DAY = r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{4}/[0-9]{1,2}/[0-9]{1,2}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
 _WHOLE = r"(?:0|[1-9][0-9]{0,14})"  # 15 digits are exact in a double
+# What a double writes of itself near its greatest value.
+_HUGE = r"-?(?:[1-9](?:\.[0-9]+)?[eE]\+?(?:29[0-9]|30[0-7])|1(?:\.(?:[0-6][0-9]*|7976931348623157))?[eE]\+?308)"
 _EXPONENT = r"[eE](?:-[0-9]{1,3}|\+?[0-9]{1,2}|\+?[12][0-8][0-9])"
 
 
@@ -27,7 +29,7 @@ TYPES = (
     Type("DECIMAL(38,0)", r"0|-?[1-9][0-9]{0,37}"),
     Type(
         "DOUBLE",
-        rf"-?{_WHOLE}|-?{_WHOLE}(?:{_EXPONENT})|[-+]?{_WHOLE}?\.[0-9]+(?:{_EXPONENT})?|-?{_WHOLE}\.|[nN]a[nN]|-?[iI]nf",
+        rf"-?{_WHOLE}|-?{_WHOLE}(?:{_EXPONENT})|[-+]?{_WHOLE}?\.[0-9]+(?:{_EXPONENT})?|{_HUGE}|-?{_WHOLE}\.|[nN]a[nN]|-?[iI]nf",
     ),
     Type("DATE", _DAY),
     Type("TIMESTAMP", rf"(?:{_DAY})[T ]{_CLOCK}"),

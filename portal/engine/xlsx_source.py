@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,8 +52,8 @@ def to_ndjson(
     """
     try:
         _check_size(source, max_bytes)
-        with _Strings(source, work / "strings", stop) as strings:
-            book = _book(source, strings)
+        with source.open("rb") as file, _Strings(source, work / "strings", stop) as strings:
+            book = _book(file, strings)
             try:
                 names = book.sheetnames
                 if sheet and sheet not in names:
@@ -88,9 +89,9 @@ def _visible(book: Any) -> list[str]:
     return [sheet.title for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.sheetnames
 
 
-def _book(source: Path, strings: "_Strings") -> Any:
+def _book(file: IO[bytes], strings: "_Strings") -> Any:
     """A workbook read piece by piece, whose texts lie on disk."""
-    reader = excel.ExcelReader(source, True, False, True, False, False)
+    reader = excel.ExcelReader(file, True, False, True, False, False)
     reader.read_strings = lambda: setattr(reader, "shared_strings", strings)  # type: ignore[method-assign]
     reader.read()
     return reader.wb
@@ -138,7 +139,7 @@ def _texts(part: IO[bytes]) -> Iterator[str]:
             root = element
         if event == "end" and element.tag == f"{_MAIN}si":
             runs = [*element.findall(f"{_MAIN}t"), *element.findall(f"{_MAIN}r/{_MAIN}t")]
-            yield "".join(unescape(run.text or "") for run in runs)
+            yield "".join(run.text or "" for run in runs)
             root.clear()
 
 
@@ -194,6 +195,8 @@ def _value(cell: Any) -> Any:
     match cell:
         case bool() | int() | None:
             return cell
+        case float() if not math.isfinite(cell):
+            return None
         case float():
             return int(cell) if cell.is_integer() and abs(cell) < 2**53 else cell
         case dt.datetime():
@@ -205,7 +208,8 @@ def _value(cell: Any) -> Any:
         case str() if cell in _ERRORS:
             return None
         case _:
-            return "".join(char if not "\ud800" <= char <= "\udfff" else "�" for char in str(cell))
+            text = unescape(str(cell)) if "_x" in str(cell) else str(cell)
+            return text.encode("utf-8", "replace").decode()
 
 
 def _shown(cell: Any) -> str:

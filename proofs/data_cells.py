@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import openpyxl
+from openpyxl.utils.escape import unescape
 
 from proofs.bench import Report
 from proofs.data_desk import Desk
@@ -69,7 +70,7 @@ def round_trips(report: Report, desk: Desk) -> None:
             f"row {n + 1} {name}: {one!r} became {other!r}"
             for n, (row, others) in enumerate(zip(rows, found, strict=False))
             for (name, _), one, other in zip(columns, row, others, strict=False)
-            if _plain(one) != _plain(other)
+            if plain(one) != plain(other)
         ]
         report.check(f"{what}: rows, values that differ", (len(found), differing), (len(rows), []))
         changed = {
@@ -86,14 +87,14 @@ def _table(desk: Desk, dataset: str) -> tuple[list[tuple[str, str]], list[list[A
     return [(column["name"], column["type"]) for column in answer["columns"]], answer["items"]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """One form for what formats write in several: 3, "3" and 3.0 are the same number, [1] and "[1]" the same list."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, str) and value.startswith("["):
-        return _plain(json.loads(value))
+        return plain(json.loads(value))
     try:
         number = Decimal(str(value))
     except ArithmeticError:
@@ -126,7 +127,7 @@ def formulas(report: Report, desk: Desk) -> None:
     live = [row[0].value for row in cells if row[0].data_type == "f"]
     numbers = [(row[1].value, row[2].value) for row in cells if not row[1].data_type == row[2].data_type == "n"]
     report.check("xlsx: cells, live ones, numbers that are none", (len(cells), live, numbers), (len(FORMULAS), [], []))
-    texts = [row[0].value for row in cells]
+    texts = [unescape(str(row[0].value or "")) for row in cells]  # its reader leaves them as they are written
     changed = [
         (one, other)
         for one, other in zip(FORMULAS, texts, strict=True)

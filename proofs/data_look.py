@@ -13,6 +13,14 @@ from proofs.data_desk import MB, Desk
 ROWS, COLUMNS = (300_000, 50) if SHORT else (10_000_000, 50)
 LOOKS, READERS = (40, 4) if SHORT else (200, 8)
 SECONDS, GROWTH = 1.0, 64 * MB
+# What is typed there for good: nothing chosen, or something that may be.
+MEANT = {
+    "quote": ("'", '"', ""),
+    "delimiter": ("?", "*", ""),
+    "encoding": ("",),
+    "filter": ("", "[]"),
+    "export's filter": ("",),
+}
 KINDS = (
     "hash(i, {n}) % 1000000", "(hash(i, {n}) % 100000) / 100.0", "'word ' || hash(i, {n}) % 5000",
     "DATE '2000-01-01' + (hash(i, {n}) % 9000)::INTEGER", "hash(i, {n}) % 2 = 0",
@@ -95,7 +103,9 @@ def escapes(report: Report, desk: Desk) -> None:
     odd: list[str] = []
     for text in ESCAPES:
         for what, (status, body) in _attempts(desk, dataset, upload, text.replace("{secret}", str(secret))).items():
-            refused = status in (404, 422) and body.get("detail")
+            if text in MEANT.get(what, ()):
+                continue
+            refused = status in (400, 404, 414, 422) and body.get("detail")
             empty = status == 200 and body["items"] == []
             if not (refused or empty or (status == 202 and _fails(desk, body["uuid"]))):
                 odd.append(f"{what} {text[:60]!r}: {status} {str(body)[:120]}")
@@ -110,13 +120,16 @@ def _attempts(desk: Desk, dataset: str, upload: str, text: str) -> dict[str, tup
 
     rows = f"/datasets/{dataset}/rows?"
     condition = {"column": "city", "op": "eq", "value": text}
+    def query(**asked: str) -> str:
+        return urlencode(asked, errors="surrogatepass")
+
     asked = {
-        "value": rows + urlencode({"where": json.dumps([condition])}),
-        "column": rows + urlencode({"where": json.dumps([{**condition, "column": text, "value": "x"}])}),
-        "operator": rows + urlencode({"where": json.dumps([{**condition, "op": text}])}),
-        "number": rows + urlencode({"where": json.dumps([{**condition, "column": "count"}])}),
-        "filter": rows + urlencode({"where": text}),
-        "sort": rows + urlencode({"sort": text}),
+        "value": rows + query(where=json.dumps([condition])),
+        "column": rows + query(where=json.dumps([{**condition, "column": text, "value": "x"}])),
+        "operator": rows + query(where=json.dumps([{**condition, "op": text}])),
+        "number": rows + query(where=json.dumps([{**condition, "column": "count"}])),
+        "filter": rows + query(where=text),
+        "sort": rows + query(sort=text),
     }
     sent = {
         "export's column": ("export", {"dataset": dataset, "format": "csv", "columns": [text]}),

@@ -127,7 +127,7 @@ def _chosen(wanted: Wanted, columns: Sequence[Column]) -> list[Column]:
     known = {column.name: column for column in columns}
     for name in wanted.columns:
         if name not in known:
-            raise Fault("column_unknown", column=name[:100])
+            raise Fault("column_unknown", column=name[:100].encode("utf-8", "replace").decode())
     return [known[name] for name in wanted.columns] if wanted.columns else list(columns)
 
 

@@ -74,7 +74,7 @@ def conditions_from(value: Any) -> tuple[Condition, ...]:
         if not {"column", "op"} <= each.keys() <= {"column", "op", "value"} or not isinstance(each["column"], str):
             raise Fault("condition_invalid", column=None, reason="shape")
         if each["op"] not in OPS:
-            raise Fault("condition_invalid", column=each["column"][:100], reason="op")
+            raise Fault("condition_invalid", column=_shown(each["column"]), reason="op")
         found.append(Condition(each["column"], each["op"], each.get("value")))
     return tuple(found)
 
@@ -89,8 +89,13 @@ def sort_from(sort: Sequence[str], columns: Sequence[Column]) -> tuple[Sort, ...
 
 def _known(known: dict[str, Column], name: str) -> Column:
     if name not in known:
-        raise Fault("column_unknown", column=name[:100])
+        raise Fault("column_unknown", column=_shown(name))
     return known[name]
+
+
+def _shown(name: str) -> str:
+    """As much of what was typed as an answer can carry."""
+    return name[:100].encode("utf-8", "replace").decode()
 
 
 def _is_nested(column: Column) -> bool:

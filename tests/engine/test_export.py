@@ -1,0 +1,135 @@
+"""What an export makes: exact bytes, chosen columns and rows, nothing left behind."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import openpyxl
+import pytest
+
+from portal.engine import xlsx_target
+from portal.engine.columns import Column
+from portal.engine.export import Exported, Wanted, checked, ending, export, media_type
+from portal.engine.meter import Meter
+from portal.engine.query import Condition
+from portal.engine.stop import Stop
+from portal.engine.zstd import zstd
+from portal.errors import Fault, Stopped
+from proofs.data_cells import FORMULAS
+
+COLUMNS = [Column("n", "integer"), Column("城市", "text"), Column("at", "timestamp with time zone")]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "data.parquet"
+    duckdb.connect().execute(
+        f"""SET TimeZone = 'UTC'; COPY (SELECT * FROM (VALUES
+        (1, '上海', TIMESTAMPTZ '2026-01-02 03:04:05+08'), (2, '', NULL), (3, NULL, NULL), (4, '=1+1', NULL),
+        (5, '-5', NULL)) t(n, "城市", "at")) TO '{path}' (FORMAT parquet)"""
+    )
+    return path
+
+
+def made(source: Path, folder: Path, *, max_bytes: int = 10**9, stop: Stop | None = None, **wanted: Any) -> Exported:
+    work = folder / "work"
+    work.mkdir(exist_ok=True)
+    done = export(
+        source, COLUMNS, Wanted(**wanted), work, threads=1, max_bytes=max_bytes, stop=stop or Stop(), meter=Meter()
+    )
+    assert [path for path in work.iterdir() if path.is_file()] == [done.path]
+    assert done.bytes == done.path.stat().st_size
+    return done
+
+
+TEXT = "n,城市,at\n1,上海,2026-01-01T19:04:05Z\n2,\"\",\n3,,\n4,'=1+1,\n5,-5,\n"
+
+
+def test_csv_in_each_encoding_and_packing(source: Path, tmp_path: Path) -> None:
+    assert made(source, tmp_path, format="csv").path.read_bytes() == TEXT.encode()
+    assert made(source, tmp_path, format="csv", encoding="utf-8-bom").path.read_bytes() == TEXT.encode("utf-8-sig")
+    assert made(source, tmp_path, format="csv", encoding="gb18030").path.read_bytes() == TEXT.encode("gb18030")
+    packed = made(source, tmp_path, format="tsv", packing="gzip").path.read_bytes()
+    assert gzip.decompress(packed).decode() == TEXT.replace(",", "\t")
+    packed = made(source, tmp_path, format="csv", packing="zstd").path.read_bytes()
+    assert zstd.decompress(packed).decode() == TEXT
+
+
+def test_the_same_data_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
+    hashes = {made(source, tmp_path, format="csv", packing="gzip").sha256 for _ in range(2)}
+    assert len(hashes) == 1
+
+
+def test_json(source: Path, tmp_path: Path) -> None:
+    assert made(source, tmp_path, format="ndjson", columns=("城市", "n"), where=(Condition("n", "le", 2),)).path.read_text(
+        encoding="utf-8"
+    ) == ('{"城市":"上海","n":1}\n{"城市":"","n":2}\n')
+
+
+def test_only_what_can_be_made_is_accepted() -> None:
+    for wanted, field in (
+        (Wanted("pdf"), "format"),
+        (Wanted("json", encoding="gb18030"), "encoding"),
+        (Wanted("xlsx", packing="gzip"), "packing"),
+        (Wanted("csv", columns=("n", "n")), "columns"),
+    ):
+        with pytest.raises(Fault) as caught:
+            checked(wanted, COLUMNS)
+        assert (caught.value.code, caught.value.params["field"]) == ("export_choice_invalid", field)
+    with pytest.raises(Fault, match="column_unknown"):
+        checked(Wanted("csv", columns=("nothing",)), COLUMNS)
+    assert ending(Wanted("csv", packing="zstd")) == ".csv.zst"
+    assert media_type(Wanted("csv", encoding="gb18030")) == "text/csv; charset=gb18030"
+
+
+def test_a_quota_ends_it(source: Path, tmp_path: Path) -> None:
+    for format_ in ("csv", "xlsx"):
+        with pytest.raises(Fault, match="quota_kept"):
+            made(source, tmp_path, format=format_, max_bytes=10)
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "xlsx", "parquet"])
+def test_a_stop_ends_it(source: Path, tmp_path: Path, format_: str) -> None:
+    stop = Stop()
+    stop.set()
+    with pytest.raises(Stopped):
+        made(source, tmp_path, format=format_, stop=stop)
+
+
+def test_more_rows_than_a_sheet_holds(tmp_path: Path) -> None:
+    rows = [(float(n), str(n)) for n in range(7)]
+    target = tmp_path / "book.xlsx"
+    written = xlsx_target.write(
+        iter([rows]), [Column("n", "integer")], target, tmp_path, stop=Stop(), report=lambda _: None, sheet_rows=4
+    )
+    book = openpyxl.load_workbook(target)
+    assert written == 7
+    found = [[row[0] for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
+    assert found == [["n", 0, 1, 2], ["n", 3, 4, 5], ["n", 6]]
+
+
+def test_a_text_too_long_for_a_cell(tmp_path: Path) -> None:
+    with pytest.raises(Fault) as caught:
+        xlsx_target.write(
+            iter([[(None, "x" * 40_000)]]),
+            [Column("t", "text")],
+            tmp_path / "x",
+            tmp_path,
+            stop=Stop(),
+            report=lambda _: None,
+        )
+    assert (caught.value.code, caught.value.params) == ("xlsx_cell_too_long", {"column": "t", "row": 1})
+
+
+def test_the_rule_is_the_same_in_python_and_in_sql() -> None:
+    from portal.engine import harmless
+    from portal.engine.values import literal
+
+    texts = [*FORMULAS, "", "a", "-1", "+1.5", "-3e4", "+8613800138000", "1-2", "a=b", "'", "- x"]
+    rule = harmless.sql("t", literal(harmless.DANGEROUS), literal(harmless.NUMBER))
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT {rule} FROM (SELECT unnest(?) AS t)", [texts]).fetchall()
+    assert [row[0] for row in found] == [harmless.text(text) for text in texts]
+    assert all(harmless.text(text).startswith("'") for text in FORMULAS)
+    assert [text for text in texts[len(FORMULAS) :] if harmless.text(text) != text] == ["- x"]

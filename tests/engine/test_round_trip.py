@@ -1,0 +1,50 @@
+"""Out in each format and in again: equal values, and types where the format has them."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from portal.engine.download import Limits
+from portal.engine.export import Wanted, export
+from portal.engine.fetch import Fetched, Local, to_parquet
+from portal.engine.guard import Policy
+from portal.engine.look import look
+from portal.engine.meter import Meter
+from portal.engine.stop import Stop
+from proofs.data_cells import NASTY, TYPED, WAYS, plain
+
+LOST = {  # columns whose type a format does not have
+    "json": {"amount"},
+    "ndjson": {"amount"},
+    "xlsx": {"amount", "big", "list"},
+    "parquet": set[str](),
+}
+
+
+def fetched(path: Path, folder: Path) -> Fetched:
+    folder.mkdir()
+    source = Local(path, path.name, path.stat().st_size, "")
+    return to_parquet(source, folder, policy=Policy(), limits=Limits(), stop=Stop(), meter=Meter())
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Fetched:
+    folder = tmp_path_factory.mktemp("first")
+    duckdb.connect().execute(f"SET TimeZone = 'UTC'; COPY ({NASTY}) TO '{folder / 'source'}' (FORMAT parquet)")
+    return fetched(folder / "source", folder / "work")
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: " ".join(way.values()))
+def test_a_table_of_nasty_values(first: Fetched, tmp_path: Path, way: dict[str, str]) -> None:
+    made = export(
+        first.path, first.columns, Wanted(**way), tmp_path, threads=2, max_bytes=10**9, stop=Stop(), meter=Meter()
+    )
+    again = fetched(made.path, tmp_path / "again")
+    rows, others = look(first.path, first.columns).rows, look(again.path, again.columns).rows
+    assert [[plain(value) for value in row] for row in others] == [[plain(value) for value in row] for row in rows]
+    assert made.rows == again.rows == len(rows)
+    if way["format"] in TYPED:
+        types = {column.name: column.type for column in again.columns}
+        changed = {column.name for column in first.columns if types[column.name] != column.type}
+        assert changed == LOST[way["format"]]

@@ -95,7 +95,7 @@ def _zstd(zeros: bytes) -> bytes:
 
 def _zip(zeros: bytes) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.csv", "w") as member:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.csv", "w", force_zip64=True) as member:
         for _ in range(BOMB // MB):
             member.write(zeros)
     return out.getvalue()

@@ -108,6 +108,10 @@ class _Allowance:
             self._allow(-left)
 
 
+class _Anew(Exception):
+    """What lies here is not of what the server has now."""
+
+
 @dataclass(frozen=True)
 class _Fetch:
     url: str
@@ -127,6 +131,11 @@ class _Fetch:
             before = self.part.size
             try:
                 return self._once()
+            except _Anew:
+                idle += 1
+                self.part.start_over()
+                if idle >= TRIES:
+                    raise Fault("bad_answer") from None
             except (OSError, http.client.HTTPException, Fault) as problem:
                 self.stop.check()
                 fault = self.fault(problem)
@@ -184,13 +193,11 @@ class _Fetch:
         if response.status == 416 and self.part.noted:
             if self._is_whole(response, said):
                 return self._done(self.part.noted)
-            self.part.start_over()
-            raise Fault("connection_closed", passing=True, received=None, total=None)
+            raise _Anew
         self._check(response)
         if not self._goes_on(response, said):
             if response.status == 206:  # of another state, or another part: ask anew for all of it
-                self.part.start_over()
-                raise Fault("connection_closed", passing=True, received=None, total=None)
+                raise _Anew
             self.part.start_over()
             self.part.note(said)
         self._receive(response)

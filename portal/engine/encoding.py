@@ -21,10 +21,10 @@ _PLAIN = {9, 10, 13, *range(32, 127)}
 _NULS = 0.01  # more than so many are no text
 
 
-def found(head: bytes, *, whole: bool, said: str | None = None) -> str | None:
+def found(head: bytes, *, whole: bool, said: str | None = None, lenient: bool = False) -> str | None:
     """The codec's name, None for what is no text. `head` is the beginning, or the `whole` file; `said` by the user.
 
-    Raises `Fault`: `encoding_not_supported`; `not_utf8` with the line, where it is nothing else that can be told.
+    With `lenient` some of it may be in no encoding. Raises `Fault`: `encoding_not_supported`; `not_utf8` with the line, where it is nothing else that can be told.
     """
     mark = next((name for bom, name in _BOMS if head.startswith(bom)), None)
     if said and said != "utf-16":
@@ -44,14 +44,16 @@ def found(head: bytes, *, whole: bool, said: str | None = None) -> str | None:
     except UnicodeDecodeError as problem:
         if is_chinese(head, whole=whole):
             return "gb18030"
+        if lenient:
+            return UTF8
         line = head.count(b"\n", 0, problem.start) or head.count(b"\r", 0, problem.start)
         raise Fault("not_utf8", line=line + 1) from None
 
 
-def text(head: bytes, encoding: str, *, whole: bool) -> str:
+def text(head: bytes, encoding: str, *, whole: bool, lenient: bool = False) -> str:
     """The sample as text, without its mark. Raises `Fault('not_text_in')`."""
     try:
-        return _decoded(head, encoding, whole=whole).removeprefix("\ufeff")
+        return _decoded(head, encoding, whole=whole, lenient=lenient).removeprefix("\ufeff")
     except UnicodeDecodeError as problem:
         raise Fault("not_text_in", encoding=encoding, line=head.count(b"\n", 0, problem.start) + 1) from None
 
@@ -107,8 +109,8 @@ def _counted(said: str) -> tuple[int, int]:
     return len(others.encode("gb2312", "ignore")) // 2 + four, len(others)
 
 
-def _decoded(head: bytes, encoding: str, *, whole: bool) -> str:
-    return codecs.getincrementaldecoder(encoding)().decode(head, final=whole)
+def _decoded(head: bytes, encoding: str, *, whole: bool, lenient: bool = False) -> str:
+    return codecs.getincrementaldecoder(encoding)("replace" if lenient else "strict").decode(head, final=whole)
 
 
 def wide(head: bytes) -> str | None:

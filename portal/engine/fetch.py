@@ -4,7 +4,7 @@ import errno
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -197,7 +197,7 @@ class _Fetch:
                 raise Fault("not_utf8", line=fault.params["line"]) from None
         target.unlink(missing_ok=True)
         sniffed = sniff.sniff(self._decoded(plain, other, keep), self.reading)
-        return self._converted(self.work / "decoded", sniffed, target, keep=keep)
+        return self._convert(self.work / "decoded", sniffed, target, keep), replace(sniffed, encoding=other)
 
     def _decoded(self, plain: Path, written: str, keep: Path) -> Path:
         self.meter.step("decoding", _DECODING)

@@ -1,6 +1,7 @@
 """What a person asks of a table: conditions and an order. Never SQL: names are looked up, values are bound."""
 
 import datetime as dt
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -158,16 +159,19 @@ def _wrong(column: Column, reason: str) -> Fault:
 def _integer(value: Any) -> Any:
     number = _decimal(value)
     # Of a column of whole numbers one may ask what is above 1.5.
-    return int(number) if number == number.to_integral_value() and abs(number) < 10**38 else float(number)
+    return int(number) if number == number.to_integral_value() and abs(number) < 10**38 else _number(number)
 
 
 def _number(value: Any) -> float:
-    return float(_decimal(value))
+    number = float(_decimal(value))
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _decimal(value: Any) -> Decimal:
     text = str(value).strip()
-    if not isinstance(value, str | int | float) or not _NUMBER.fullmatch(text):
+    if not isinstance(value, str | int | float | Decimal) or not _NUMBER.fullmatch(text):
         raise ValueError
     return Decimal(text)
 

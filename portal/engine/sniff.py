@@ -111,10 +111,10 @@ def _text(head: bytes, *, whole: bool, reading: Reading) -> tuple[str, str]:
     two_bytes = reading.encoding == "utf-16" or head[:2] in (b"\xff\xfe", b"\xfe\xff") or encoding.wide(head)
     if controls > len(head[:4096]) / 100 and not two_bytes:
         raise _unwelcome("binary", reading.format)
-    written = encoding.found(head, whole=whole, said=reading.encoding)
+    written = encoding.found(head, whole=whole, said=reading.encoding, lenient=reading.skip_broken)
     if written is None:
         raise _unwelcome("binary", reading.format)
-    text = encoding.text(head, written, whole=whole)
+    text = encoding.text(head, written, whole=whole, lenient=reading.skip_broken)
     if not whole:
         end = max(text.rfind("\n"), text.rfind("\r")) + 1
         text = text[:end] if end else text[:-4]

@@ -136,7 +136,7 @@ DATA_SENTENCES: dict[str, Any] = {
     "description_invalid": _("Use at most %(most)s characters."),
     "dataset_gone": _("The dataset was deleted. Nothing can be exported of it."),
     "export_format_unknown": _("Choose one of %(choices)s."),
-    "export_choice_invalid": _("This format cannot be made so. Choose another %(field)s."),
+    "export_choice_invalid": _("This format cannot be made so. Choose another %(choice)s."),
     "packing_unknown": _("Choose one of %(choices)s, or leave it empty."),
     "columns_invalid": _("Give a list of names of columns."),
     "column_unknown": _("There is no column “%(column)s”."),

@@ -22,7 +22,6 @@ from portal.models import Export
 from portal.services import exports, uploads
 from portal.services.uploads import Received
 
-_FORM_BYTES = 64 * 1024  # of a form beside its file
 _slots = threading.BoundedSemaphore(limits.TRANSFERS)
 
 
@@ -33,8 +32,9 @@ class Request(FlaskRequest):
         folder = settings().instance_path / "incoming"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / str(uuid4())
-        g.setdefault("incoming", []).append(path)
-        return path.open("w+b")
+        file = path.open("w+b")
+        g.setdefault("incoming", []).append((path, file))
+        return file
 
 
 @contextmanager
@@ -57,7 +57,6 @@ def form_file(field: str) -> Iterator[tuple[str, Received]]:
     """
     size = request.content_length or 0
     request.max_content_length = size + 1
-    request.max_form_memory_size = _FORM_BYTES
     with _slot():
         try:
             csrf.protect()
@@ -69,9 +68,8 @@ def form_file(field: str) -> Iterator[tuple[str, Received]]:
         except OSError as error:
             raise Unavailable("storage_full") from error
         finally:
-            for file in request.files.values():
+            for path, file in g.pop("incoming", []):
                 file.close()
-            for path in g.pop("incoming", []):
                 path.unlink(missing_ok=True)
 
 

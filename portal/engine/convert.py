@@ -14,7 +14,7 @@ from portal.engine.csv_dialect import Dialect
 from portal.engine.reading import Reading
 from portal.engine.sniff import Sniffed
 from portal.engine.stop import Stop
-from portal.engine.values import MISFIT, Type, cast, chosen, detection, identifier, literal, surviving
+from portal.engine.values import MISFIT, TYPES, Type, cast, chosen, detection, identifier, literal, surviving
 from portal.errors import Fault
 
 SAMPLE_ROWS = 20_000
@@ -167,7 +167,8 @@ class _Job:
         clean = self.work / "clean.csv"
         try:
             if broken := self._broken_rows(dialect, clean):
-                done = self._csv(clean, replace(dialect, skip=0))
+                anything = tuple(TYPES for _ in dialect.names)  # what was seen may have been of broken rows
+                done = self._csv(clean, replace(dialect, skip=0, types=anything))
                 return replace(done, skipped=broken.count, first_skipped=broken.first)
             csv_source.even_line_ends(self.source, clean, dialect, self.stop)
             return self._csv(clean, dialect)

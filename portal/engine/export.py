@@ -70,9 +70,9 @@ def checked(wanted: Wanted, columns: Sequence[Column]) -> None:
         ("packing", wanted.packing, PACKINGS if wanted.format not in ("xlsx", "parquet") else PACKINGS[:1]),
     ):
         if value not in choices:
-            raise Fault("export_choice_invalid", field=field)
+            raise Fault("export_choice_invalid", choice=field)
     if len(set(wanted.columns)) < len(wanted.columns):
-        raise Fault("export_choice_invalid", field="columns")
+        raise Fault("export_choice_invalid", choice="columns")
     _chosen(wanted, columns)
     where_sql(wanted.where, columns)
 

@@ -120,7 +120,7 @@ def _export(user: User, params: dict[str, Any]) -> dict[str, Any]:
     try:
         export.checked(wanted_of(checked), [Column(**column) for column in dataset.columns])
     except Fault as fault:
-        field = {"export_choice_invalid": fault.params.get("field"), "column_unknown": "columns"}.get(fault.code)
+        field = {"export_choice_invalid": fault.params.get("choice"), "column_unknown": "columns"}.get(fault.code)
         raise Invalid(fault.code, field=f"params.{field or 'where'}", **fault.params) from None
     return {name: value for name, value in checked.items() if value}
 

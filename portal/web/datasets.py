@@ -72,8 +72,8 @@ def change(uuid: UUID) -> ResponseReturnValue:
         datasets.change(guards.user(), uuid, name=form.name.data, description=form.description.data)
     except Invalid as error:
         db.session.rollback()
-        dataset = datasets.get_for(guards.user(), uuid)
-        return render_template("datasets/edit.html", dataset=dataset, form=form), form.explain(error)
+        status, dataset = form.explain(error), datasets.get_for(guards.user(), uuid)
+        return render_template("datasets/edit.html", dataset=dataset, form=form), status
     db.session.commit()
     return redirect(url_for(".show", uuid=uuid), 303)
 

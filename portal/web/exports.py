@@ -47,7 +47,8 @@ def create(uuid: UUID) -> ResponseReturnValue:
         task = tasks.submit(guards.user(), "export", params, key=key_of(form.nonce.data))
     except PortalError as error:
         db.session.rollback()
-        return _page(datasets.get_for(guards.user(), uuid), form), form.explain(error)
+        status = form.explain(error)
+        return _page(datasets.get_for(guards.user(), uuid), form), status
     db.session.commit()
     return redirect(url_for("tasks.show", uuid=task.uuid), 303)
 

@@ -76,7 +76,7 @@ def test_only_what_can_be_made_is_accepted() -> None:
     ):
         with pytest.raises(Fault) as caught:
             checked(wanted, COLUMNS)
-        assert (caught.value.code, caught.value.params["field"]) == ("export_choice_invalid", field)
+        assert (caught.value.code, caught.value.params["choice"]) == ("export_choice_invalid", field)
     with pytest.raises(Fault, match="column_unknown"):
         checked(Wanted("csv", columns=("nothing",)), COLUMNS)
     assert ending(Wanted("csv", packing="zstd")) == ".csv.zst"

@@ -29,12 +29,14 @@ from portal.engine.meter import Meter
 from portal.engine.stop import Stop
 from portal.errors import Fault
 import portal.engine.convert
-port, path, work, seconds, most = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
+port, path, work = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+seconds, most = float(sys.argv[4]), int(sys.argv[5])
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before, began = peak(), time.monotonic()
-limits = Limits(max_bytes=most, max_seconds=seconds, stall_seconds=3, stall_rate=1024, connect_seconds=1, ratio_after=most)
+limits = Limits(max_bytes=most, max_seconds=seconds, stall_seconds=3, connect_seconds=1, ratio_after=most)
 try:
-    to_parquet(Web(f"http://127.0.0.1:{port}{path}", {}, work / "source"), work, limits=limits, stop=Stop(), meter=Meter(),
+    web = Web(f"http://127.0.0.1:{port}{path}", {}, work / "source")
+    to_parquet(web, work, limits=limits, stop=Stop(), meter=Meter(),
                policy=Policy(allow_hosts=frozenset({("127.0.0.1", port)})))
     outcome = "ok"
 except Fault as fault:
@@ -45,7 +47,9 @@ print(json.dumps([outcome, time.monotonic() - began, peak() - before]))
 
 def guard(report: Report) -> None:
     report.part(f"{len(REFUSED)} addresses that must not be fetched, in a network where each of them answers")
-    done = subprocess.run([sys.executable, "-m", "proofs.ssrf_lab"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "proofs.ssrf_lab"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     said = json.loads(done.stdout)
     report.check("a network of its own could be entered", said.get("refused"), None)
     found = said.get("found", {})
@@ -58,7 +62,9 @@ def guard(report: Report) -> None:
 
 
 def bombs(report: Report) -> None:
-    report.part(f"Bombs of {BOMB // MB} MB and servers that never end; at most {LIMIT_BYTES // MB} MB, {LIMIT_SECONDS} s")
+    report.part(
+        f"Bombs of {BOMB // MB} MB and servers that never end; at most {LIMIT_BYTES // MB} MB, {LIMIT_SECONDS} s"
+    )
     zeros = b"0,0\n" * (MB // 4)
     expected = {
         "/bomb.gz": (_packed(zeros), {"bomb", "too_large"}),
@@ -95,7 +101,10 @@ def _zstd(zeros: bytes) -> bytes:
 
 def _zip(zeros: bytes) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.csv", "w", force_zip64=True) as member:
+    with (
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("a.csv", "w", force_zip64=True) as member,
+    ):
         for _ in range(BOMB // MB):
             member.write(zeros)
     return out.getvalue()
@@ -105,15 +114,20 @@ def _zip(zeros: bytes) -> bytes:
 def _server(bodies: dict[str, bytes]) -> Iterator[int]:
     closing = threading.Event()
 
-    def drip(sock: socket.socket, piece: bytes, seconds: float) -> None:
+    def drip(sock: socket.socket, first: bytes, piece: bytes, seconds: float) -> None:
+        sock.sendall(first)
         while not closing.wait(seconds):
             sock.sendall(piece)
 
+    def silent(_: socket.socket) -> None:
+        closing.wait(60)
+
+    ok = b"HTTP/1.1 200 OK\r\n"
     ways: dict[str, Callable[[socket.socket], None]] = {
-        "/endless": lambda sock: (sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n"), drip(sock, b"1,2\n" * 65536, 0))[1],
-        "/drip": lambda sock: (sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n"), drip(sock, b"1", 1))[1],
-        "/slow-headers": lambda sock: (sock.sendall(b"HTTP/1.1 200 OK\r\nX: "), drip(sock, b"x", 0.5))[1],
-        "/silent": lambda _: closing.wait(60) and None,
+        "/endless": lambda sock: drip(sock, ok + b"\r\n", b"1,2\n" * 65536, 0),
+        "/drip": lambda sock: drip(sock, ok + b"\r\n", b"1", 1),
+        "/slow-headers": lambda sock: drip(sock, ok + b"X: ", b"x", 0.5),
+        "/silent": silent,
     }
 
     def answer(sock: socket.socket) -> None:
@@ -143,5 +157,3 @@ def _server(bodies: dict[str, bytes]) -> Iterator[int]:
     finally:
         closing.set()
         listening.close()
-
-

@@ -107,7 +107,7 @@ def escapes(report: Report, desk: Desk) -> None:
                 continue
             refused = status in (400, 404, 414, 422) and body.get("detail")
             empty = status == 200 and body["items"] == []
-            if not (refused or empty or (status == 202 and _fails(desk, body["uuid"]))):
+            if not (refused or empty or (status == 202 and _fails(desk, str(body["uuid"])))):
                 odd.append(f"{what} {text[:60]!r}: {status} {str(body)[:120]}")
     report.check("neither refused with a clear error nor without any effect", odd, [])
     report.check("files that appeared", {path.name for path in desk.folder.iterdir()} - made_before, set())
@@ -120,6 +120,7 @@ def _attempts(desk: Desk, dataset: str, upload: str, text: str) -> dict[str, tup
 
     rows = f"/datasets/{dataset}/rows?"
     condition = {"column": "city", "op": "eq", "value": text}
+
     def query(**asked: str) -> str:
         return urlencode(asked, errors="surrogatepass")
 

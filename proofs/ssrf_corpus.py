@@ -5,7 +5,7 @@ from urllib.parse import quote
 V4, V6 = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
 PUBLIC = {V4, V6, "1.1.1.1"}
 OPENED = {("10.20.30.40", 8080)}  # by name in the settings, this port alone
-SECRET = "Bearer only-for-one-server"  # noqa: S105
+SECRET = "Bearer only-for-one-server"
 
 CLOSED_V4 = (
     "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "10.20.30.40", "172.16.0.1", "172.31.255.254", "192.168.1.1",  # noqa: S104
@@ -53,7 +53,12 @@ def _addresses() -> dict[str, str]:
     found |= {f"name {name}": f"http://{name}/x" for name in MIXED}
     found |= {f"rebinding {name}": f"http://{name}/x" for name in REBINDING}
     for code in (301, 302, 303, 307, 308):
-        for to in ("http://127.0.0.1/x", "http://[::1]/x", f"http://{_name('a', '10.0.0.1')}/x", "http://169.254.169.254/x"):
+        for to in (
+            "http://127.0.0.1/x",
+            "http://[::1]/x",
+            f"http://{_name('a', '10.0.0.1')}/x",
+            "http://169.254.169.254/x",
+        ):
             found[f"redirect {code} {to}"] = _redirect(to, code)
     for to in ("//127.0.0.1/x", "file:///etc/passwd", "gopher://127.0.0.1/", "http://u:p@127.0.0.1/", "http://127.1/x"):
         found[f"redirect {to}"] = _redirect(to)
@@ -104,7 +109,11 @@ def answers_of(name: str, kind: str, nth: int) -> Answers:
         return [(name, *_BY_NAME[name])] if _BY_NAME[name][0] == kind else []
     if name in REBINDING:
         return _rebound(name, kind, nth, REBINDING[name])
-    return [(rname or name, rtype, value) for rname, rtype, value in MIXED.get(name, []) if rtype in (kind, "CNAME") or rname]
+    return [
+        (rname or name, rtype, value)
+        for rname, rtype, value in MIXED.get(name, [])
+        if rtype in (kind, "CNAME") or rname
+    ]
 
 
 def _rebound(name: str, kind: str, nth: int, way: int) -> Answers:

@@ -60,7 +60,7 @@ class Watch:
         """Note history and ledger, but for moments and hashes; needs an application's context."""
         left_out = "{at,hash,created_at,send_after,verified_at,recipient}"
         for table in ("events", "messages"):
-            query = text(f"SELECT to_jsonb(t) - '{left_out}'::text[] FROM {table} t")  # noqa: S608  # both are ours
+            query = text(f"SELECT to_jsonb(t) - '{left_out}'::text[] FROM {table} t")  # both are ours
             for row in db.session.scalars(query):
                 self.say(json.dumps(row, ensure_ascii=False))
         db.session.rollback()

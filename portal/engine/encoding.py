@@ -24,7 +24,8 @@ _NULS = 0.01  # more than so many are no text
 def found(head: bytes, *, whole: bool, said: str | None = None, lenient: bool = False) -> str | None:
     """The codec's name, None for what is no text. `head` is the beginning, or the `whole` file; `said` by the user.
 
-    With `lenient` some of it may be in no encoding. Raises `Fault`: `encoding_not_supported`; `not_utf8` with the line, where it is nothing else that can be told.
+    With `lenient` some of it may be in no encoding. Raises `Fault`: `encoding_not_supported`; `not_utf8` with the
+    line, where it is nothing else that can be told.
     """
     mark = next((name for bom, name in _BOMS if head.startswith(bom)), None)
     if said and said != "utf-16":

@@ -9,7 +9,10 @@ from playwright.sync_api import expect
 
 from tests.browser.visits import DESKTOP, PHONE, Visit, Visits
 
-ROWS = ["id,city,amount,day", *(f"{n},{'城市' if n % 3 else 'Oslo'} {n % 7},{n / 4},2026-01-{n % 28 + 1:02}" for n in range(120))]
+ROWS = [
+    "id,city,amount,day",
+    *(f"{n},{'城市' if n % 3 else 'Oslo'} {n % 7},{n / 4},2026-01-{n % 28 + 1:02}" for n in range(120)),
+]
 CONTENT = "\n".join([*ROWS, ""]).encode("gb18030")
 
 
@@ -41,6 +44,7 @@ def test_the_whole_way_of_a_file(
     visit.check_page()
 
     page.locator("a.sort", has_text="amount").click()
+    expect(page.locator("th[aria-sort=ascending]")).to_contain_text("amount")
     page.locator("a.sort", has_text="amount").click()
     expect(page.locator("th[aria-sort=descending]")).to_contain_text("amount")
     expect(first).to_contain_text("29.75")

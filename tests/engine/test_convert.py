@@ -47,6 +47,7 @@ def fault(load: Load) -> Callable[[str | bytes], tuple[str, dict[str, Any]]]:
 
     return run
 
+
 Broken = Callable[[str | bytes], tuple[str, dict[str, Any]]]
 
 

@@ -43,7 +43,7 @@ def made(source: Path, folder: Path, *, max_bytes: int = 10**9, stop: Stop | Non
     return done
 
 
-TEXT = "n,城市,at\n1,上海,2026-01-01T19:04:05Z\n2,\"\",\n3,,\n4,'=1+1,\n5,-5,\n"
+TEXT = 'n,城市,at\n1,上海,2026-01-01T19:04:05Z\n2,"",\n3,,\n4,\'=1+1,\n5,-5,\n'
 
 
 def test_csv_in_each_encoding_and_packing(source: Path, tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ def test_the_same_data_gives_the_same_bytes(source: Path, tmp_path: Path) -> Non
 
 
 def test_json(source: Path, tmp_path: Path) -> None:
-    assert made(source, tmp_path, format="ndjson", columns=("城市", "n"), where=(Condition("n", "le", 2),)).path.read_text(
-        encoding="utf-8"
-    ) == ('{"城市":"上海","n":1}\n{"城市":"","n":2}\n')
+    assert made(
+        source, tmp_path, format="ndjson", columns=("城市", "n"), where=(Condition("n", "le", 2),)
+    ).path.read_text(encoding="utf-8") == ('{"城市":"上海","n":1}\n{"城市":"","n":2}\n')
 
 
 def test_only_what_can_be_made_is_accepted() -> None:

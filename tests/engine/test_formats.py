@@ -66,7 +66,7 @@ def test_the_same_table_from_each(site: Site, fetch: Fetch, body: bytes, format_
 
 
 def test_a_workbook(site: Site, fetch: Fetch, tmp_path: Path) -> None:
-    table = [
+    table: list[list[Any]] = [
         ["id", "code", "when", "at", "mixed", "empty"],
         [1, "007", dt.date(2026, 1, 2), dt.datetime(2026, 1, 2, 3, 4, 5), "x", None],  # noqa: DTZ001
         [2.0, "123", dt.date(1999, 12, 31), dt.datetime(2026, 1, 3), 5, None],  # noqa: DTZ001
@@ -135,7 +135,11 @@ def test_broken_json(site: Site, fetch: Fetch, document: str, line: int) -> None
 @pytest.mark.parametrize(
     ("document", "columns", "expected"),
     [
-        ('[{"n": 12345678901234567890, "o": {"p": [1, null]}}]', ["n", "o"], [["12345678901234567890", {"p": [1, None]}]]),
+        (
+            '[{"n": 12345678901234567890, "o": {"p": [1, null]}}]',
+            ["n", "o"],
+            [["12345678901234567890", {"p": [1, None]}]],
+        ),
         ("[1, 2]", ["value"], [[1], [2]]),
         ('[[1, 2], ["x"]]', ["value"], [[[1, 2]], [["x"]]]),
         ('{\n"a": 1\n}', ["a"], [[1]]),
@@ -171,7 +175,11 @@ def test_broken_lines_are_counted_or_left_out(site: Site, fetch: Fetch) -> None:
     url = site.file("/b", b'{"a":1}\n{"a":\n7\n\n{"a":2}\n[1]\n')
     with pytest.raises(Fault) as caught:
         fetch(url)
-    assert (caught.value.code, caught.value.params["broken"], caught.value.params["line"]) == ("ndjson_broken_line", 3, 2)
+    assert (caught.value.code, caught.value.params["broken"], caught.value.params["line"]) == (
+        "ndjson_broken_line",
+        3,
+        2,
+    )
     found = fetch(url, skip_broken=True)
     assert (rows(found), found.skipped) == ([[1], [2]], 3)
 

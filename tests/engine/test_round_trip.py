@@ -1,6 +1,7 @@
 """Out in each format and in again: equal values, and types where the format has them."""
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -36,7 +37,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Fetched:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: " ".join(way.values()))
-def test_a_table_of_nasty_values(first: Fetched, tmp_path: Path, way: dict[str, str]) -> None:
+def test_a_table_of_nasty_values(first: Fetched, tmp_path: Path, way: dict[str, Any]) -> None:
     made = export(
         first.path, first.columns, Wanted(**way), tmp_path, threads=2, max_bytes=10**9, stop=Stop(), meter=Meter()
     )

@@ -79,7 +79,7 @@ class Model(RuleBasedStateMachine):
         self.eyes.close()
         db.session.rollback()
         for table in ("datasets", "processes", "users"):
-            db.session.execute(text(f"DELETE FROM {table}"))  # noqa: S608  # our own word
+            db.session.execute(text(f"DELETE FROM {table}"))  # our own word
         db.session.commit()
         self.context.pop()
 

@@ -87,7 +87,7 @@ def test_two_rows_that_changed_places_are_noticed(app: APIFlask, ten: None) -> N
 
 def test_a_row_that_was_put_in_is_named(app: APIFlask, ten: None) -> None:
     columns = "at, kind, user_id, actor_id, address, user_agent, details, hash"
-    db.session.execute(text(f"INSERT INTO events SELECT 11, {columns} FROM events WHERE position = 3"))  # noqa: S608
+    db.session.execute(text(f"INSERT INTO events SELECT 11, {columns} FROM events WHERE position = 3"))
     db.session.commit()
     assert events.find_broken() == (10, 11)
 

@@ -231,7 +231,7 @@ class TaskMachine(Model):
         if fact == "old":
             self.keep_a_dataset(uuid)
         else:
-            past = text(f"UPDATE tasks SET {moment} = now() - interval '1 hour' WHERE uuid = :uuid")  # noqa: S608  # ours
+            past = text(f"UPDATE tasks SET {moment} = now() - interval '1 hour' WHERE uuid = :uuid")  # ours
             db.session.execute(past, {"uuid": uuid})
         self.close(False, {uuid: {fact: True}})
 

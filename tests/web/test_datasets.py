@@ -30,7 +30,8 @@ def rows(app: APIFlask, stage: Stage) -> str:
     """The address of alice's dataset, which has some rows now."""
     folder = app.extensions["settings"].store_folder
     duckdb.sql(
-        f"COPY (SELECT i AS n, 'word ' || i AS word FROM range(120) t(i)) TO '{folder / 'many.parquet'}' (FORMAT parquet)"
+        "COPY (SELECT i AS n, 'word ' || i AS word FROM range(120) t(i)) "
+        f"TO '{folder / 'many.parquet'}' (FORMAT parquet)"
     )
     with app.app_context():
         dataset = db.session.scalar(select(Dataset).where(Dataset.uuid == stage.things["dataset"]))
@@ -183,7 +184,11 @@ def test_a_download_and_its_parts(app: APIFlask, stage: Stage, made: UUID) -> No
     assert whole.headers["Content-Disposition"].endswith("filename*=UTF-8''%E6%95%B0%E6%8D%AE%20%221%22.csv")
     assert whole.headers["Repr-Digest"].startswith("sha-256=:") and whole.headers["Content-Length"] == "10240"
     part = alice.get(address, headers={"Range": "bytes=100-199"})
-    assert (part.status_code, part.data, part.headers["Content-Range"]) == (206, whole.data[100:200], "bytes 100-199/10240")
+    assert (part.status_code, part.data, part.headers["Content-Range"]) == (
+        206,
+        whole.data[100:200],
+        "bytes 100-199/10240",
+    )
     assert alice.get(address, headers={"Range": "bytes=-5"}).data == whole.data[-5:]
     assert alice.get(address, headers={"Range": "bytes=5-", "If-Range": etag}).data == whole.data[5:]
     assert alice.get(address, headers={"Range": "bytes=5-", "If-Range": '"other"'}).status_code == 200
@@ -197,7 +202,9 @@ def test_a_download_and_its_parts(app: APIFlask, stage: Stage, made: UUID) -> No
 def test_an_export_past_its_retention_goes(app: APIFlask, made: UUID) -> None:
     with app.app_context():
         db.session.execute(db.text("ALTER TABLE tasks DISABLE TRIGGER USER"))
-        db.session.execute(db.text("UPDATE tasks SET status = 'completed', finished_at = now() WHERE uuid = :u"), {"u": made})
+        db.session.execute(
+            db.text("UPDATE tasks SET status = 'completed', finished_at = now() WHERE uuid = :u"), {"u": made}
+        )
         db.session.execute(db.text("ALTER TABLE tasks ENABLE TRIGGER USER"))
         db.session.commit()
         assert exports.expire_old() == 1

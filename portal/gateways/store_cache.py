@@ -24,7 +24,7 @@ class StoreCache:
     def opened(
         self, key: str, sha256: str | None, fetch: Callable[[], Iterator[bytes]], *, whole: bool = False
     ) -> Iterator[Path]:
-        """The copy, made of what `fetch` brings if there is none. Raises `Fault('file_damaged')`, and what that raises."""
+        """The copy, made of what `fetch` brings if there is none. Raises `Fault('file_damaged')`."""
         path = self._path(key)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

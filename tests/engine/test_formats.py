@@ -28,6 +28,7 @@ def rows(found: Fetched) -> list[list[Any]]:
 
 def workbook(path: Path, *sheets: list[list[Any]]) -> bytes:
     book = openpyxl.Workbook()
+    assert book.active is not None
     book.remove(book.active)
     for number, table in enumerate(sheets):
         sheet = book.create_sheet(f"Sheet {number + 1}")

@@ -75,7 +75,7 @@ def test_a_broken_connection_is_made_again_at_once(site: Site, get: Get, tmp_pat
 
 
 @pytest.mark.parametrize("headers", [{"ETag": ETAG}, {"Last-Modified": "Fri, 27 Nov 2026 10:00:00 GMT"}])
-def test_the_next_attempt_goes_on(site: Site, get: Get, tmp_path: Path, headers: dict[str, str]) -> None:
+def test_the_next_attempt_goes_on(site: Site, get: Get, tmp_path: Path, headers: dict[str, Any]) -> None:
     server = Changing(breaks=(1_500_000, 0, 0, 0), **headers)
     url = site.on("/x", server)
     with pytest.raises(Fault, match="connection_closed"):
@@ -96,7 +96,7 @@ def test_a_source_that_changed_is_fetched_anew(site: Site, get: Get, tmp_path: P
 
 
 @pytest.mark.parametrize("headers", [{"X": "y"}, {"ETag": 'W/"weak"'}])
-def test_without_a_sure_sign_it_begins_anew(site: Site, get: Get, tmp_path: Path, headers: dict[str, str]) -> None:
+def test_without_a_sure_sign_it_begins_anew(site: Site, get: Get, tmp_path: Path, headers: dict[str, Any]) -> None:
     server = Changing(breaks=(1_500_000,), **headers)
     url = site.on("/x", server)
     with pytest.raises(Fault, match="connection_closed"):

@@ -136,7 +136,8 @@ def app(whole_app: APIFlask, watch: Watch) -> Iterator[APIFlask]:
     """The application with empty tables and an empty Redis."""
     with whole_app.app_context():
         watch.rows()  # of the test before
-        db.session.execute(text("TRUNCATE users, events, events_head, messages, stopped_prefixes, processes CASCADE"))
+        tables = "users, events, events_head, messages, stopped_prefixes, processes, removals"
+        db.session.execute(text(f"TRUNCATE {tables} CASCADE"))
         db.session.commit()
         whole_app.extensions["redis"].flushdb()
         (whole_app.extensions["settings"].instance_path / "outbox.jsonl").unlink(missing_ok=True)

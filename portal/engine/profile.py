@@ -5,7 +5,7 @@ quantiles, frequent values and the histogram are of rows in windows spread over 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -43,14 +43,13 @@ def profile(
     `mean`, `quantiles`, `top` ([value, count]), `histogram` (`edges`, `counts`), `shortest`, `longest`, `empty`,
     `not_finite`; `approximate` where `distinct` is one, `sampled` with the number of rows looked at.
 
-    Raises `Stopped`, `Fault('disk_full')`.
+    Figures of values too large to hold side by side are left out. Raises `Stopped`, `Fault('disk_full')`.
     """
     with database.opened(memory_mb=MEMORY_MB, threads=threads, files=[path], folder=work) as connection:
         looker = _Looker(connection, path, stop)
         found: list[Found] = []
         for start in range(0, len(columns), AT_ONCE):
-            chunk = columns[start : start + AT_ONCE]
-            for column, summed in zip(chunk, looker.scan(chunk), strict=True):
+            for column, summed in looker.scan(columns[start : start + AT_ONCE]):
                 found.append(summed | looker.closer(column, summed))
                 report(len(found) / len(columns))
         return found
@@ -70,9 +69,21 @@ class _Looker:
         within = " OR ".join(f"(file_row_number >= {at} AND file_row_number < {at + WINDOW_ROWS})" for at in starts)
         return f"(SELECT * FROM read_parquet({literal(str(path))}, file_row_number = true) WHERE {within})"
 
-    def scan(self, columns: Sequence[Column]) -> list[Found]:
-        """What takes all rows."""
-        asked = [_figures(column, exact=self._exact) for column in columns]
+    def scan(self, columns: Sequence[Column]) -> Iterator[tuple[Column, Found]]:
+        """What takes all rows; of fewer columns at once, and in the end of nothing but counts, where memory is short."""
+        try:
+            found = self._scanned(columns, [_figures(column, exact=self._exact) for column in columns])
+        except duckdb.OutOfMemoryException:
+            if len(columns) == 1:
+                yield columns[0], self._scanned(columns, [_counted(columns[0])])[0]
+                return
+            half = len(columns) // 2
+            yield from self.scan(columns[:half])
+            yield from self.scan(columns[half:])
+            return
+        yield from zip(columns, found, strict=True)
+
+    def _scanned(self, columns: Sequence[Column], asked: Sequence[dict[str, str]]) -> list[Found]:
         parts = [sql for figures in asked for sql in figures.values()]
         answer = iter(self._run(f"SELECT {', '.join(parts)} FROM {self._all}")[0])
         found = []
@@ -81,7 +92,7 @@ class _Looker:
             count = values["count"]
             told: Found = {"name": column.name, "type": column.type, "nulls": self._rows - count}
             told |= {name: value for name, value in values.items() if value is not None}
-            if "distinct" in told and not self._exact:
+            if "distinct" in told:
                 told |= {"distinct": min(told["distinct"], count), "approximate": True}
             if not told.get("not_finite"):
                 told.pop("not_finite", None)
@@ -90,15 +101,29 @@ class _Looker:
 
     def closer(self, column: Column, summed: Found) -> Found:
         """What takes the values of one column side by side."""
-        kind = _kind(column)
-        if kind == "nested" or not summed["count"]:
+        try:
+            return self._closer(column, summed)
+        except duckdb.OutOfMemoryException:
             return {}
-        found: Found = {}
+
+    def _closer(self, column: Column, summed: Found) -> Found:
+        kind = _kind(column)
+        if kind == "nested":
+            return {}
+        found: Found = {"distinct": summed["distinct"] if "distinct" in summed else self._distinct(column)}
+        if not summed["count"]:
+            return found
         if kind in ("number", "time") and {"min", "max"} <= summed.keys():
-            found = self._spread(column, kind, summed)
-        if kind in ("text", "boolean") or summed.get("distinct", 0) <= TOP:
+            found |= self._spread(column, kind, summed)
+        if kind in ("text", "boolean") or found["distinct"] <= TOP:
             found |= {"top": self._top(column, kind)}
         return found if self._exact else found | {"sampled": min(self._rows, WINDOWS * WINDOW_ROWS)}
+
+    def _distinct(self, column: Column) -> int:
+        # Not a count(DISTINCT …) of the scan: there each column takes megabytes, however few rows there are.
+        cell = identifier(column.name)
+        rows = self._run(f"SELECT count(*) FROM (SELECT DISTINCT {cell} FROM {self._all} WHERE {cell} IS NOT NULL)")
+        return int(rows[0][0])
 
     def _spread(self, column: Column, kind: str, summed: Found) -> Found:
         cell = identifier(column.name)
@@ -136,13 +161,18 @@ class _Looker:
             raise
 
 
+def _counted(column: Column) -> dict[str, str]:
+    return {"count": f"count({identifier(column.name)})"}
+
+
 def _figures(column: Column, *, exact: bool) -> dict[str, str]:
     """Aggregates by name, `count` among them."""
     cell, kind = identifier(column.name), _kind(column)
-    figures = {"count": f"count({cell})"}
+    figures = _counted(column)
     if kind == "nested":
         return figures
-    figures["distinct"] = f"count(DISTINCT {cell})" if exact else f"approx_count_distinct({cell})"
+    if not exact:
+        figures["distinct"] = f"approx_count_distinct({cell})"
     if kind == "number":
         finite = f"FILTER (isfinite({cell}))" if column.type == "number" else ""
         figures |= {"min": f"min({cell}) {finite}", "max": f"max({cell}) {finite}", "mean": f"avg({cell}) {finite}"}

@@ -95,9 +95,7 @@ def small_copy(bench: Fleet) -> APIFlask:
 
 def compare(report: Report, what: str, took: dict[str, float], name: str, base: str) -> None:
     ratio = took[name] / took[base]
-    report.check(
-        f"{what}: {took[name]:.2f} ms, x {ratio:.2f} of {took[base]:.2f} ms, at most {MOST}", ratio <= MOST, True
-    )
+    report.speed(f"{what}: {took[name]:.2f} ms, x {ratio:.2f} of {took[base]:.2f} ms, at most {MOST}", ratio <= MOST)
 
 
 def main() -> None:

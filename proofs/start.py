@@ -96,7 +96,7 @@ def main() -> None:
     report.say(f"bare Celery, delay():    {figures(celery)}")
     report.say(f"ours, from the request, to bare Celery: {median(requests) / median(celery):.1f} : 1")
     for what, times in (("request sent → started", requests), ("created_at → started_at", rows)):
-        report.check(f"{what}: median at most {MOST_MS:.0f} ms", median(times) <= MOST_MS, True)
+        report.speed(f"{what}: median at most {MOST_MS:.0f} ms", median(times) <= MOST_MS)
     report.end()
 
 

@@ -24,6 +24,8 @@ FORMATS = ("csv", "tsv", "json", "ndjson", "xlsx", "parquet")
 ENCODINGS = ("utf-8", "utf-8-bom", "gb18030")
 PACKINGS = ("", "gzip", "zstd")
 MEMORY_MB = 160
+# For rows too wide for that: so many at once, in more memory. DuckDB works in vectors of 2048 rows, several a column.
+AMPLE_MB, SLICE_ROWS, SMALL_GROUP = 384, 256, 2048
 
 _MEDIA = {
     "csv": "text/csv; charset={}",
@@ -102,25 +104,26 @@ def export(
     """Make the file in `folder`, which is for this export alone and holds nothing else of it afterwards.
 
     Raises `Stopped`, or `Fault`: what `checked` raises, `quota_kept` beyond `max_bytes`, `xlsx_cell_too_long`,
-    `disk_full`.
+    `disk_full`, `rows_too_big`.
     """
     checked(wanted, columns)
-    job = _Job(source, _chosen(wanted, columns), wanted, folder, max_bytes, stop, meter)
+    condition, values = where_sql(wanted.where, columns)
+    job = _Job(source, _chosen(wanted, columns), condition, values, wanted, folder, max_bytes, stop, meter)
+    frugal = {"xlsx": job.xlsx, "parquet": job.small_groups}.get(wanted.format, job.slices)
+    attempts = [(MEMORY_MB, threads, job.xlsx if wanted.format == "xlsx" else job.copy), (AMPLE_MB, 1, frugal)]
+    meter.step("exporting", _EXPORTING)
     try:
-        with database.opened(memory_mb=MEMORY_MB, threads=threads, files=[source], folder=folder) as connection:
-            condition, values = where_sql(wanted.where, columns)
-            relation = f"read_parquet({literal(str(source))}) {condition}"
-            return (
-                job.xlsx(connection, relation, values)
-                if wanted.format == "xlsx"
-                else job.copy(connection, relation, values)
-            )
+        for memory_mb, most_threads, make in attempts:
+            with (
+                suppress(duckdb.OutOfMemoryException),
+                database.opened(memory_mb=memory_mb, threads=most_threads, files=[source], folder=folder) as connection,
+            ):
+                return make(connection)
     except duckdb.IOException as problem:
         if "No space left" in str(problem) or "quota exceeded" in str(problem):
             raise Fault("disk_full", passing=True) from problem
         raise
-    except duckdb.OutOfMemoryException as problem:
-        raise Fault("rows_too_big") from problem
+    raise Fault("rows_too_big")
 
 
 def _chosen(wanted: Wanted, columns: Sequence[Column]) -> list[Column]:
@@ -135,60 +138,105 @@ def _chosen(wanted: Wanted, columns: Sequence[Column]) -> list[Column]:
 class _Job:
     source: Path
     columns: list[Column]
+    condition: str
+    values: list[Any]
     wanted: Wanted
     folder: Path
     max_bytes: int
     stop: Stop
     meter: Meter
 
-    def copy(self, connection: duckdb.DuckDBPyConnection, relation: str, values: list[Any]) -> Exported:
-        plain, rows = self.folder / "plain", 0
-        select = ", ".join(
-            f"{_expression(column, self.wanted.format)} AS {self._named(column)}" for column in self.columns
-        )
-        query = f"COPY (SELECT {select} FROM {relation}) TO {literal(str(plain))} ({self._options()})"
-        self.meter.step("exporting", _EXPORTING)
+    def copy(self, connection: duckdb.DuckDBPyConnection) -> Exported:
+        return self._whole(connection, self._options())
 
+    def small_groups(self, connection: duckdb.DuckDBPyConnection) -> Exported:
+        """A group of rows is held until it is written."""
+        return self._whole(connection, f"{self._options()}, ROW_GROUP_SIZE {SMALL_GROUP}")
+
+    def _whole(self, connection: duckdb.DuckDBPyConnection, options: str) -> Exported:
         def tick(share: float) -> None:
             self.meter.moved(share, 1)
             with suppress(FileNotFoundError):
                 self._check(plain.stat().st_size if not self.wanted.packing else 0)
 
-        rows = int(database.run(connection, query, self.stop, tick, values)[0][0])
-        try:
-            return self._finished(plain, rows)
-        finally:
-            plain.unlink(missing_ok=True)
+        with self._plain("plain") as plain:
+            return self._finished(plain, self._copied(connection, self._all, plain, options, tick))
 
-    def xlsx(self, connection: duckdb.DuckDBPyConnection, relation: str, values: list[Any]) -> Exported:
-        plain = self.folder / "book.xlsx"
-        total = int(database.run(connection, f"SELECT count(*) FROM {relation}", self.stop, None, values)[0][0])
-        select = ", ".join(xlsx_target.expression(column) for column in self.columns)
-        self.meter.step("exporting", _EXPORTING)
-        with self.stop.interrupting(connection.interrupt):
-            connection.execute(f"SELECT {select} FROM {relation}", values)
-        rows = xlsx_target.write(
-            iter(lambda: connection.fetchmany(xlsx_target.BATCH), []),
-            self.columns,
-            plain,
-            self.folder,
-            stop=self.stop,
-            report=lambda done: self.meter.moved(done, max(1, total)),
-        )
-        try:
+    def slices(self, connection: duckdb.DuckDBPyConnection) -> Exported:
+        """Some rows after the other; the same bytes as all at once."""
+        total = int(database.run(connection, f"SELECT count(*) FROM {self._all}", self.stop)[0][0])
+        array, rows = self.wanted.format == "json", 0
+        with self._plain("part") as part, self._plain("plain") as plain:
+            with plain.open("wb") as whole:
+                whole.write(b"[\n\t" if array else b"")
+                for start in range(0, max(1, total), SLICE_ROWS):
+                    some = f"(FROM {self._all} LIMIT {SLICE_ROWS} OFFSET {start})"
+                    more = self._copied(connection, some, part, self._options(part=start + 1))
+                    with part.open("rb") as lines:
+                        for n, line in enumerate(lines):
+                            whole.write(b",\n\t" if array and rows + n else b"")
+                            whole.write(line.rstrip(b"\n") if array else line)
+                    rows += more
+                    self._check(whole.tell() if not self.wanted.packing else 0)
+                    self.meter.moved(start, total)
+                whole.write(b"\n]\n" if array else b"")
             return self._finished(plain, rows)
+
+    def xlsx(self, connection: duckdb.DuckDBPyConnection) -> Exported:
+        counting = f"SELECT count(*) FROM {self._all} {self.condition}"
+        total = int(database.run(connection, counting, self.stop, None, self.values)[0][0])
+        select = ", ".join(xlsx_target.expression(column) for column in self.columns)
+        with self.stop.interrupting(connection.interrupt):
+            connection.execute(f"SELECT {select} FROM {self._all} {self.condition}", self.values)
+        with self._plain("book.xlsx") as plain:
+            rows = xlsx_target.write(
+                iter(lambda: connection.fetchmany(xlsx_target.BATCH), []),
+                self.columns,
+                plain,
+                self.folder,
+                stop=self.stop,
+                report=lambda done: self.meter.moved(done, max(1, total)),
+            )
+            return self._finished(plain, rows)
+
+    @property
+    def _all(self) -> str:
+        return f"read_parquet({literal(str(self.source))})"
+
+    @contextmanager
+    def _plain(self, name: str) -> Iterator[Path]:
+        path = self.folder / name
+        try:
+            yield path
         finally:
-            plain.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+    def _copied(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        rows: str,
+        target: Path,
+        options: str,
+        tick: database.Tick | None = None,
+    ) -> int:
+        """How many rows were written, of those of a relation."""
+        select = ", ".join(
+            f"{_expression(column, self.wanted.format)} AS {self._named(column)}" for column in self.columns
+        )
+        query = f"COPY (SELECT {select} FROM {rows} {self.condition}) TO {literal(str(target))} ({options})"
+        return int(database.run(connection, query, self.stop, tick, self.values)[0][0])
 
     def _named(self, column: Column) -> str:
         return identifier(harmless.text(column.name) if self.wanted.format in _DELIMITERS else column.name)
 
-    def _options(self) -> str:
+    def _options(self, *, part: int = 0) -> str:
+        """Of the whole file, or of its n-th part."""
         if delimiter := _DELIMITERS.get(self.wanted.format):
-            return f"FORMAT csv, HEADER, DELIMITER {literal(delimiter)}, QUOTE '\"', ESCAPE '\"', NULLSTR ''"
+            quotes = "QUOTE '\"', ESCAPE '\"', NULLSTR ''"
+            return f"FORMAT csv, HEADER {part <= 1}, DELIMITER {literal(delimiter)}, {quotes}"
         if self.wanted.format == "parquet":
             return "FORMAT parquet, COMPRESSION zstd"
-        return f"FORMAT json, ARRAY {str(self.wanted.format == 'json').lower()}"
+        return f"FORMAT json, ARRAY {self.wanted.format == 'json' and not part}"
 
     def _finished(self, plain: Path, rows: int) -> Exported:
         """In its encoding, packed, measured: one pass, and no copy where nothing changes."""

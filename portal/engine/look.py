@@ -8,7 +8,7 @@ import math
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from portal.engine.values import identifier, literal
 from portal.errors import Fault
 
 MEMORY_MB, THREADS = 128, 2
+AMPLE_MB = 320  # with one thread, for rows too wide for that: each of a thousand columns has vectors of its own
 AT_ONCE, PATIENCE = 2, 5.0  # looks in one process, and the seconds that one waits for its turn
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
@@ -62,14 +63,20 @@ def look(
         f"SELECT {', '.join(_shown(column, cell_chars) for column in chosen)} "
         f"FROM (FROM {source} {condition} {order} LIMIT {int(limit)} OFFSET {int(offset)})"
     )
-    with _turn(), _opened(path, seconds) as connection:
-        matching = None
-        if condition:
-            counted = connection.execute(f"SELECT count(*) FROM {source} {condition}", values).fetchone()
-            matching = int(counted[0]) if counted else 0
-        rows = connection.execute(query, values).fetchall()
-        kinds = [entry[1] for entry in connection.description or []]
-    return Look([[_plain(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in rows], matching)
+    counting = f"SELECT count(*) FROM {source} {condition}" if condition else ""
+    with _turn():
+        for memory_mb, threads in ((MEMORY_MB, THREADS), (AMPLE_MB, 1)):
+            with _opened(path, memory_mb, threads, seconds) as connection, suppress(duckdb.OutOfMemoryException):
+                return _looked(connection, query, counting, values)
+    raise Fault("look_too_large")
+
+
+def _looked(connection: duckdb.DuckDBPyConnection, query: str, counting: str, values: Sequence[Any]) -> Look:
+    counted = connection.execute(counting, values).fetchone() if counting else None
+    rows = connection.execute(query, values).fetchall()
+    kinds = [entry[1] for entry in connection.description or []]
+    plain = [[_plain(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in rows]
+    return Look(plain, int(counted[0]) if counted else None)
 
 
 def _shown(column: Column, cell_chars: int | None) -> str:
@@ -91,9 +98,9 @@ def _turn() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
+def _opened(path: Path, memory_mb: int, threads: int, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
-        with database.opened(memory_mb=MEMORY_MB, threads=THREADS, files=[path]) as connection:
+        with database.opened(memory_mb=memory_mb, threads=threads, files=[path]) as connection:
             late = threading.Timer(seconds, connection.interrupt)
             late.daemon = True
             late.start()
@@ -103,8 +110,6 @@ def _opened(path: Path, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
                 late.cancel()
     except duckdb.InterruptException:
         raise Fault("look_too_slow") from None
-    except duckdb.OutOfMemoryException:
-        raise Fault("look_too_large") from None
     except duckdb.Error as problem:
         raise Fault("file_missing", passing=True) from problem
 

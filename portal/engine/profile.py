@@ -46,7 +46,7 @@ def profile(
     Figures of values too large to hold side by side are left out. Raises `Stopped`, `Fault('disk_full')`.
     """
     with database.opened(memory_mb=MEMORY_MB, threads=threads, files=[path], folder=work) as connection:
-        looker = _Looker(connection, path, stop)
+        looker = _Looker(connection, path, columns, stop)
         found: list[Found] = []
         for start in range(0, len(columns), AT_ONCE):
             for column, summed in looker.scan(columns[start : start + AT_ONCE]):
@@ -56,21 +56,27 @@ def profile(
 
 
 class _Looker:
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, stop: Stop) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[Column], stop: Stop
+    ) -> None:
         self._connection, self._stop = connection, stop
         self._all = f"read_parquet({literal(str(path))})"
         self._rows = int(self._run(f"SELECT count(*) FROM {self._all}")[0][0])
         self._exact = self._rows <= EXACT_ROWS
-        self._some = self._all if self._exact else self._windows(path)
+        self._some = self._all if self._exact else self._windows(columns)
 
-    def _windows(self, path: Path) -> str:
-        # Row groups without any of these rows are not read.
+    def _windows(self, columns: Sequence[Column]) -> str:
+        # Row groups without any of these rows are not read. A column may be named like DuckDB's number: all get others.
         starts = (self._rows * n // WINDOWS for n in range(WINDOWS))
         within = " OR ".join(f"(file_row_number >= {at} AND file_row_number < {at + WINDOW_ROWS})" for at in starts)
-        return f"(SELECT * FROM read_parquet({literal(str(path))}, file_row_number = true) WHERE {within})"
+        places = [f"c{n}" for n in range(len(columns))]
+        named = ", ".join(
+            f"{place} AS {identifier(column.name)}" for place, column in zip(places, columns, strict=True)
+        )
+        return f"(SELECT {named} FROM {self._all} t({', '.join(places)}) WHERE {within})"
 
     def scan(self, columns: Sequence[Column]) -> Iterator[tuple[Column, Found]]:
-        """What takes all rows; of fewer columns at once, and in the end of nothing but counts, where memory is short."""
+        """What takes all rows; of fewer columns at once, and in the end of counts alone, if memory is short."""
         try:
             found = self._scanned(columns, [_figures(column, exact=self._exact) for column in columns])
         except duckdb.OutOfMemoryException:

@@ -76,15 +76,6 @@ def log_in(visit: Visit, username: str, password: str) -> None:
     visit.page.locator("main").get_by_role("button", name=visit.t("Log in")).click()
 
 
-def come_in(visit: Visit, member: Member) -> None:
-    """Log in, and read on in the language of the browser: the account may have another."""
-    visit.log_in(*member)
-    wanted, name = ("zh-CN", "中文") if visit.locale == "zh-CN" else ("en", "English")
-    if visit.page.locator("html").get_attribute("lang") != wanted:
-        visit.page.get_by_role("button", name=name).click()
-        expect(visit.page.locator("html")).to_have_attribute("lang", wanted)
-
-
 def number_of(visit: Visit) -> str:
     visit.page.goto("/account/")
     found = re.search(r"\+86\d{11}", visit.page.locator(".settings").inner_text())
@@ -98,7 +89,7 @@ def test_by_sms_code(
 ) -> None:
     visit = visits(locale, width=width)
     page = visit.page
-    come_in(visit, other_member)
+    visit.come_in(*other_member)
     number = number_of(visit)
     later()
     visit.context.clear_cookies()
@@ -132,7 +123,7 @@ def test_a_forgotten_password(
 ) -> None:
     visit, username = visits(locale, width=width), other_member.username
     page = visit.page
-    come_in(visit, other_member)
+    visit.come_in(*other_member)
     number = number_of(visit)
     later()
     visit.context.clear_cookies()
@@ -203,7 +194,7 @@ def test_ones_account(
 ) -> None:
     visit = visits(locale, width=width)
     page, address = visit.page, f"{other_member.username}@example.com"
-    come_in(visit, other_member)
+    visit.come_in(*other_member)
     page.locator("details.menu summary").click()
     visit.link("Account")
     look(visit, "account")
@@ -255,7 +246,7 @@ def test_ones_account(
 def test_two_factors(locale: str, width: int, visits: Visits, other_member: Member) -> None:
     visit = visits(locale, width=width)
     page, log_in_button = visit.page, visit.page.locator("main").get_by_role("button", name=visit.t("Log in"))
-    come_in(visit, other_member)
+    visit.come_in(*other_member)
     page.goto("/account/two-factor")
     look(visit, "two-factor-off")
     visit.link("Set up")
@@ -299,7 +290,7 @@ def test_two_factors(locale: str, width: int, visits: Visits, other_member: Memb
 def test_sessions(locale: str, width: int, visits: Visits, other_member: Member) -> None:
     visit, elsewhere = visits(locale, width=width), visits()
     page = visit.page
-    come_in(visit, other_member)
+    visit.come_in(*other_member)
     elsewhere.log_in(*other_member)
     page.goto("/sessions/")
     expect(page.get_by_text("Chrome").first).to_be_visible()
@@ -320,7 +311,7 @@ def test_sessions(locale: str, width: int, visits: Visits, other_member: Member)
 def test_what_matters_is_confirmed_first(visits: Visits, other_member: Member, kept: Urls) -> None:
     for locale, width, scripts in (("zh-CN", PHONE, True), ("en-US", DESKTOP, False)):
         visit = visits(locale, width=width, scripts=scripts)
-        come_in(visit, other_member)
+        visit.come_in(*other_member)
         with psycopg2.connect(kept.database) as connection, connection.cursor() as cursor:
             cursor.execute("UPDATE sessions SET fresh_at = now() - interval '11 minutes'")
         connection.close()
@@ -343,7 +334,7 @@ def test_members_pages_in_the_dark(visits: Visits, logged_in: str) -> None:
 
 def test_the_second_factor_in_the_dark(visits: Visits, other_member: Member) -> None:
     visit = visits(width=DESKTOP, dark=True)
-    come_in(visit, other_member)
+    visit.come_in(*other_member)
     visit.page.goto("/account/two-factor/set-up")
     look(visit, "dark-set-up")
     visit.page.goto("/account/")

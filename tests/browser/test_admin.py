@@ -8,7 +8,6 @@ import pyotp
 import pytest
 from playwright.sync_api import APIRequestContext, expect
 
-from tests.browser import test_accounts
 from tests.browser.conftest import Member, Outbox, join
 from tests.browser.test_accounts import BOTH, look, says
 from tests.browser.visits import DESKTOP, PHONE, Visit, Visits
@@ -48,7 +47,7 @@ def subject(program: APIRequestContext, outbox: Outbox) -> Member:
 
 def come_in(visit: Visit, who: Member) -> None:
     """Log in, and set up the second factor that the pages ask for."""
-    test_accounts.come_in(visit, who)
+    visit.come_in(*who)
     visit.link("Administration")
     expect(visit.page).to_have_url(re.compile("/account/two-factor$"))
     visit.link("Set up")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import Member
 from tests.browser.visits import DESKTOP, PHONE, Visit, Visits
 
 ROWS = [
@@ -27,13 +28,11 @@ def upload(visit: Visit, folder: Path, content: bytes = CONTENT, name: str = "ci
 
 @pytest.mark.parametrize(("locale", "width", "dark"), [("zh-CN", PHONE, True), ("en-US", DESKTOP, False)])
 def test_the_whole_way_of_a_file(
-    locale: str, width: int, dark: bool, visits: Visits, logged_in: str, tmp_path: Path
+    locale: str, width: int, dark: bool, visits: Visits, other_member: Member, tmp_path: Path
 ) -> None:
-    visit = visits(locale, width=width, dark=dark, state=logged_in)
+    visit = visits(locale, width=width, dark=dark)
     page = visit.page
-    page.goto("/tasks/")
-    if locale == "zh-CN" and page.locator("html").get_attribute("lang") == "en":  # alice logged in in English
-        page.get_by_role("button", name="中文").click()
+    visit.come_in(*other_member)
     page.locator("#options-web > summary").click()
     visit.check_page()
     upload(visit, tmp_path)
@@ -87,18 +86,10 @@ def test_the_way_without_scripts(visits: Visits, logged_in: str, tmp_path: Path)
     visit = visits("en-US", width=PHONE, scripts=False, state=logged_in)
     page = visit.page
     upload(visit, tmp_path, b"a,b\n1,2\n3\n4,5\n", "broken.csv")
-    for _ in range(40):
-        if page.locator("main .badge").first.get_attribute("data-status") == "failed":
-            break
-        page.wait_for_timeout(250)
-        page.reload()
+    visit.reload_until("failed")
     expect(page.locator(".notice-error")).to_contain_text("The first is at line 3")
     visit.button("Run again without these rows")
-    for _ in range(40):
-        if page.locator("main .badge").first.get_attribute("data-status") == "completed":
-            break
-        page.wait_for_timeout(250)
-        page.reload()
+    visit.reload_until("completed")
     visit.link("Look at the data")
     page.locator("a.sort", has_text="b").click()
     expect(page.locator("th[aria-sort=ascending]")).to_contain_text("b")

@@ -46,15 +46,15 @@ def test_the_way_without_scripts(visits: Visits, data: DataServer, member: tuple
     visit.log_in(*member)
     slow = data.add_paced("/plain.csv")
     visit.fetch(slow.url, "Plain")
-    reload_until(visit, "processing")
+    visit.reload_until("processing")
     slow.finish()
-    reload_until(visit, "completed")
+    visit.reload_until("completed")
     see_the_rows(visit, slow)
     stuck = data.add_paced("/plain-stuck.csv")
     visit.fetch(stuck.url)
-    reload_until(visit, "processing")
+    visit.reload_until("processing")
     visit.button("Cancel")
-    reload_until(visit, "cancelled")
+    visit.reload_until("cancelled")
     visit.button("中文")
     expect(visit.page.locator("html")).to_have_attribute("lang", "zh-CN")
     visit.button("English")
@@ -105,14 +105,3 @@ def log_out(visit: Visit) -> None:
     expect(visit.page.locator(".notice")).to_have_text(visit.t("You are logged out."))
     visit.page.goto("/tasks/")
     expect(visit.page).to_have_url(re.compile(r"/login\?next="))
-
-
-def reload_until(visit: Visit, status: str) -> None:
-    """As a person without scripts does, until the badge says so."""
-    badge = visit.page.locator("main .badge").first
-    for _ in range(40):
-        if badge.get_attribute("data-status") == status:
-            return
-        visit.page.wait_for_timeout(250)
-        visit.link("Refresh")
-    raise AssertionError(f"{status} never came: {badge.get_attribute('data-status')}")

@@ -66,6 +66,14 @@ class Visit:
         self.page.locator("main").get_by_role("button", name=self.t("Log in")).click()
         expect(self.page).to_have_url(re.compile("/tasks/$"))
 
+    def come_in(self, account: str, password: str) -> None:
+        """Log in, and read on in the language of the browser: the account may have another."""
+        self.log_in(account, password)
+        wanted, name = ("zh-CN", "中文") if self.locale == "zh-CN" else ("en", "English")
+        if self.page.locator("html").get_attribute("lang") != wanted:
+            self.page.get_by_role("button", name=name).click()
+            expect(self.page.locator("html")).to_have_attribute("lang", wanted)
+
     def fetch(self, url: str, name: str = "") -> None:
         """Submit a task; its page is shown then."""
         self.page.goto("/tasks/")
@@ -75,6 +83,16 @@ class Visit:
 
     def has_status(self, status: str) -> None:
         expect(self.page.locator("main .badge").first).to_have_attribute("data-status", status, timeout=15_000)
+
+    def reload_until(self, status: str) -> None:
+        """As a person without scripts does, until the badge says so."""
+        badge = self.page.locator("main .badge").first
+        for _ in range(40):
+            if badge.get_attribute("data-status") == status:
+                return
+            self.page.wait_for_timeout(250)
+            self.link("Refresh")
+        raise AssertionError(f"{status} never came: {badge.get_attribute('data-status')}")
 
     def progress(self) -> int:
         """What the bar says, in per cent."""

@@ -1,6 +1,8 @@
 """What an export makes: exact bytes, chosen columns and rows, nothing left behind."""
 
 import gzip
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,10 @@ import duckdb
 import openpyxl
 import pytest
 
+from portal.engine import export as export_module
 from portal.engine import xlsx_target
 from portal.engine.columns import Column
-from portal.engine.export import Exported, Wanted, checked, ending, export, media_type
+from portal.engine.export import FORMATS, Exported, Wanted, checked, ending, export, media_type
 from portal.engine.meter import Meter
 from portal.engine.query import Condition
 from portal.engine.stop import Stop
@@ -133,3 +136,45 @@ def test_the_rule_is_the_same_in_python_and_in_sql() -> None:
     assert [row[0] for row in found] == [harmless.text(text) for text in texts]
     assert all(harmless.text(text).startswith("'") for text in FORMULAS)
     assert [text for text in texts[len(FORMULAS) :] if harmless.text(text) != text] == ["- x"]
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> tuple[Path, list[Column]]:
+    """As many columns as there may be, in row groups as `convert` makes them."""
+    path, columns = tmp_path / "wide.parquet", [Column(f"c{n}", "text") for n in range(1000)]
+    cells = ", ".join(f"i || chr(10) || 'x{n}' AS c{n}" for n in range(1000))
+    duckdb.connect().execute(f"COPY (SELECT {cells} FROM range(600) t(i)) TO '{path}' (FORMAT parquet)")
+    return path, columns
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_the_widest_table(format_: str, wide: tuple[Path, list[Column]], tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    done = export(wide[0], wide[1], Wanted(format_), folder, threads=2, max_bytes=10**9, stop=Stop(), meter=Meter())
+    assert done.rows == 600 and [path for path in folder.iterdir() if path.is_file()] == [done.path]
+    if format_ == "xlsx":
+        with zipfile.ZipFile(done.path) as book:
+            assert book.read("xl/worksheets/sheet1.xml").count(b"<row ") == 601
+        return
+    if "json" in format_:
+        text = done.path.read_text()
+        rows = json.loads(text) if format_ == "json" else [json.loads(line) for line in text.splitlines()]
+        assert (len(rows), len(rows[0]), rows[599]["c999"]) == (600, 1000, "599\nx999")
+        return
+    reader = "read_parquet" if format_ == "parquet" else "read_csv"
+    query = f"SELECT count(*), count(DISTINCT c0), max(c999) FROM {reader}('{done.path}')"
+    assert duckdb.connect().execute(query).fetchone() == (600, 600, "99\nx999")
+
+
+@pytest.mark.parametrize("format_", ["csv", "tsv", "json", "ndjson"])
+@pytest.mark.parametrize("where", [(), (Condition("n", "gt", 3),), (Condition("n", "gt", 9),)], ids=len)
+def test_some_rows_after_the_other_make_the_same_bytes(
+    format_: str, where: tuple[Condition, ...], source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = made(source, tmp_path, format=format_, where=where)
+    content = at_once.path.read_bytes()
+    monkeypatch.setattr(export_module, "MEMORY_MB", 1)
+    monkeypatch.setattr(export_module, "SLICE_ROWS", 2)
+    slices = made(source, tmp_path, format=format_, where=where)
+    assert (slices.path.read_bytes(), slices.rows, slices.sha256) == (content, at_once.rows, at_once.sha256)

@@ -6,6 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from portal.engine.columns import Column
+from portal.engine.look import look
+from portal.engine.query import Condition, Sort
 from portal.errors import Fault
 from tests.engine.rows import first_rows
 
@@ -47,3 +50,18 @@ def test_no_parquet(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("a,b\n")
     with pytest.raises(Fault, match="file_missing"):
         first_rows(tmp_path / "other", 1)
+
+
+@pytest.mark.parametrize("rows", [3, 3000])
+def test_the_widest_table(rows: int, tmp_path: Path) -> None:
+    path, columns = tmp_path / "wide.parquet", [Column(f"c{n}", "text") for n in range(1000)]
+    cells = ", ".join(f"i || 'x{n}' AS c{n}" for n in range(1000))
+    options = "FORMAT parquet, ROW_GROUP_SIZE 2048"
+    duckdb.connect().execute(f"COPY (SELECT {cells} FROM range({rows}) t(i)) TO '{path}' ({options})")
+    found = look(
+        path, columns, where=[Condition("c7", "starts_with", "2")], sort=[Sort("c3", descending=True)], limit=2
+    )
+    assert found.matching == sum(str(n).startswith("2") for n in range(rows))
+    falling = sorted((f"{n}x3", f"{n}x999") for n in range(rows) if str(n).startswith("2"))[::-1]
+    assert [row[999] for row in found.rows] == [last for _, last in falling[:2]]
+    assert [len(row) for row in look(path, columns, limit=2).rows] == [1000, 1000]

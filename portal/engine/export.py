@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 
 import duckdb
 
-from portal.engine import database, harmless, xlsx_target
+from portal.engine import database, text_target, xlsx_target
 from portal.engine.columns import Column
 from portal.engine.meter import Meter
 from portal.engine.query import Condition, where_sql
@@ -36,11 +36,9 @@ _MEDIA = {
     "parquet": "application/vnd.apache.parquet",
 }
 _PACKED = {"gzip": (".gz", "application/gzip"), "zstd": (".zst", "application/zstd")}
-_DELIMITERS = {"csv": ",", "tsv": "\t"}
+_PARQUET = "FORMAT parquet, COMPRESSION zstd"
 _PIECE = 1024 * 1024
 _EXPORTING, _PACKING = (0, 80), (80, 97)
-# What JSON has no word for, inside of nested values.
-_NOT_JSON = r"([\[:,]) *-?(?:NaN|nan|Infinity|inf)"
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def checked(wanted: Wanted, columns: Sequence[Column]) -> None:
     """Raises `Fault`: `export_choice_invalid` with the field, `column_unknown`, or what `query.where_sql` raises."""
     for field, value, choices in (
         ("format", wanted.format, FORMATS),
-        ("encoding", wanted.encoding, ENCODINGS if wanted.format in _DELIMITERS else ENCODINGS[:1]),
+        ("encoding", wanted.encoding, ENCODINGS if wanted.format in text_target.DELIMITERS else ENCODINGS[:1]),
         ("packing", wanted.packing, PACKINGS if wanted.format not in ("xlsx", "parquet") else PACKINGS[:1]),
     ):
         if value not in choices:
@@ -147,11 +145,12 @@ class _Job:
     meter: Meter
 
     def copy(self, connection: duckdb.DuckDBPyConnection) -> Exported:
-        return self._whole(connection, self._options())
+        format_ = self.wanted.format
+        return self._whole(connection, _PARQUET if format_ == "parquet" else text_target.options(format_))
 
     def small_groups(self, connection: duckdb.DuckDBPyConnection) -> Exported:
         """A group of rows is held until it is written."""
-        return self._whole(connection, f"{self._options()}, ROW_GROUP_SIZE {SMALL_GROUP}")
+        return self._whole(connection, f"{_PARQUET}, ROW_GROUP_SIZE {SMALL_GROUP}")
 
     def _whole(self, connection: duckdb.DuckDBPyConnection, options: str) -> Exported:
         def tick(share: float) -> None:
@@ -171,7 +170,7 @@ class _Job:
                 whole.write(b"[\n\t" if array else b"")
                 for start in range(0, max(1, total), SLICE_ROWS):
                     some = f"(FROM {self._all} LIMIT {SLICE_ROWS} OFFSET {start})"
-                    more = self._copied(connection, some, part, self._options(part=start + 1))
+                    more = self._copied(connection, some, part, text_target.options(self.wanted.format, part=start + 1))
                     with part.open("rb") as lines:
                         for n, line in enumerate(lines):
                             whole.write(b",\n\t" if array and rows + n else b"")
@@ -220,23 +219,13 @@ class _Job:
         tick: database.Tick | None = None,
     ) -> int:
         """How many rows were written, of those of a relation."""
-        select = ", ".join(
-            f"{_expression(column, self.wanted.format)} AS {self._named(column)}" for column in self.columns
+        select = (
+            ", ".join(identifier(column.name) for column in self.columns)
+            if self.wanted.format == "parquet"
+            else text_target.select(self.columns, self.wanted.format)
         )
         query = f"COPY (SELECT {select} FROM {rows} {self.condition}) TO {literal(str(target))} ({options})"
         return int(database.run(connection, query, self.stop, tick, self.values)[0][0])
-
-    def _named(self, column: Column) -> str:
-        return identifier(harmless.text(column.name) if self.wanted.format in _DELIMITERS else column.name)
-
-    def _options(self, *, part: int = 0) -> str:
-        """Of the whole file, or of its n-th part."""
-        if delimiter := _DELIMITERS.get(self.wanted.format):
-            quotes = "QUOTE '\"', ESCAPE '\"', NULLSTR ''"
-            return f"FORMAT csv, HEADER {part <= 1}, DELIMITER {literal(delimiter)}, {quotes}"
-        if self.wanted.format == "parquet":
-            return "FORMAT parquet, COMPRESSION zstd"
-        return f"FORMAT json, ARRAY {self.wanted.format == 'json' and not part}"
 
     def _finished(self, plain: Path, rows: int) -> Exported:
         """In its encoding, packed, measured: one pass, and no copy where nothing changes."""
@@ -306,34 +295,3 @@ def _packed(out: _Counted, packing: str) -> Iterator[Any]:
             yield writer
     else:
         yield out
-
-
-def _expression(column: Column, format_: str) -> str:
-    """How a column is written: ISO 8601, base64, JSON text; in files for spreadsheets without cells that run."""
-    cell, kind = identifier(column.name), column.type
-    if format_ == "parquet":
-        return cell
-    zoned = f"replace(CAST({cell} AT TIME ZONE 'UTC' AS VARCHAR), ' ', 'T') || 'Z'"
-    if kind == "timestamp with time zone":
-        return zoned
-    if kind == "blob":
-        return f"base64({cell})"
-    if format_ in _DELIMITERS:
-        if kind == "text":
-            return harmless.sql(cell, literal(harmless.DANGEROUS), literal(harmless.NUMBER))
-        return f"CAST(to_json({cell}) AS VARCHAR)" if _is_nested(kind) else cell
-    if kind.startswith("decimal"):  # programs read JSON's numbers as doubles, which hold 15 digits
-        return cell if int(kind[8:].partition(",")[0]) <= 15 else f"CAST({cell} AS VARCHAR)"
-    if kind == "number":
-        return f"CASE WHEN isfinite({cell}) THEN {cell} END"
-    if kind == "timestamp":
-        return f"replace(CAST({cell} AS VARCHAR), ' ', 'T')"
-    if _is_nested(kind) and kind != "json":
-        said = f"to_json({cell})"
-        mended = f"regexp_replace(CAST({said} AS VARCHAR), {literal(_NOT_JSON)}, '\\1null', 'g')"
-        return f"CASE WHEN json_valid({said}) THEN {said} ELSE CAST({mended} AS JSON) END"
-    return cell
-
-
-def _is_nested(kind: str) -> bool:
-    return kind in ("json", "struct") or kind.endswith("]") or kind.startswith("map")

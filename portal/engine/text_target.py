@@ -1,0 +1,55 @@
+"""How a dataset's values are written in CSV, TSV, JSON and NDJSON."""
+
+from collections.abc import Sequence
+
+from portal.engine import harmless
+from portal.engine.columns import Column
+from portal.engine.values import identifier, literal
+
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+# What JSON has no word for, inside of nested values.
+_NOT_JSON = r"([\[:,]) *-?(?:NaN|nan|Infinity|inf)"
+
+
+def select(columns: Sequence[Column], format_: str) -> str:
+    """What to select, as SQL."""
+    harmless_names = format_ in DELIMITERS
+    names = [identifier(harmless.text(column.name) if harmless_names else column.name) for column in columns]
+    return ", ".join(f"{_expression(column, format_)} AS {name}" for column, name in zip(columns, names, strict=True))
+
+
+def options(format_: str, *, part: int = 0) -> str:
+    """Of COPY, for the whole file or for its n-th part; the parts of JSON are lines, for others to make an array of."""
+    if delimiter := DELIMITERS.get(format_):
+        quotes = "QUOTE '\"', ESCAPE '\"', NULLSTR ''"
+        return f"FORMAT csv, HEADER {part <= 1}, DELIMITER {literal(delimiter)}, {quotes}"
+    return f"FORMAT json, ARRAY {format_ == 'json' and not part}"
+
+
+def _expression(column: Column, format_: str) -> str:
+    """How a column is written: ISO 8601, base64, JSON text; in files for spreadsheets without cells that run."""
+    cell, kind = identifier(column.name), column.type
+    zoned = f"replace(CAST({cell} AT TIME ZONE 'UTC' AS VARCHAR), ' ', 'T') || 'Z'"
+    if kind == "timestamp with time zone":
+        return zoned
+    if kind == "blob":
+        return f"base64({cell})"
+    if format_ in DELIMITERS:
+        if kind == "text":
+            return harmless.sql(cell, literal(harmless.DANGEROUS), literal(harmless.NUMBER))
+        return f"CAST(to_json({cell}) AS VARCHAR)" if _is_nested(kind) else cell
+    if kind.startswith("decimal"):  # programs read JSON's numbers as doubles, which hold 15 digits
+        return cell if int(kind[8:].partition(",")[0]) <= 15 else f"CAST({cell} AS VARCHAR)"
+    if kind == "number":
+        return f"CASE WHEN isfinite({cell}) THEN {cell} END"
+    if kind == "timestamp":
+        return f"replace(CAST({cell} AS VARCHAR), ' ', 'T')"
+    if _is_nested(kind) and kind != "json":
+        said = f"to_json({cell})"
+        mended = f"regexp_replace(CAST({said} AS VARCHAR), {literal(_NOT_JSON)}, '\\1null', 'g')"
+        return f"CASE WHEN json_valid({said}) THEN {said} ELSE CAST({mended} AS JSON) END"
+    return cell
+
+
+def _is_nested(kind: str) -> bool:
+    return kind in ("json", "struct") or kind.endswith("]") or kind.startswith("map")

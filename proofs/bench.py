@@ -42,7 +42,7 @@ class Report:
     """Prints a line for each figure, and ends the program with 1 when one is not as it must be."""
 
     def __init__(self, title: str) -> None:
-        self._started, self._failed, self._checks = time.monotonic(), 0, 0
+        self._started, self._failed, self._slow, self._checks = time.monotonic(), 0, 0, 0
         print(f"{title}{' (short: fewer of everything)' if SHORT else ''}", flush=True)
 
     def part(self, title: str) -> None:
@@ -60,12 +60,14 @@ class Report:
         """A figure that another program on the machine can spoil, and whether it is good enough."""
         if SPEED_COUNTS or good:
             self.check(what, good, True)
-        else:
-            print(f"slow   {what}", flush=True)
+            return
+        self._checks, self._slow = self._checks + 1, self._slow + 1
+        print(f"slow   {what}", flush=True)
 
     def end(self) -> NoReturn:
         seconds = time.monotonic() - self._started
-        print(f"\n{self._checks - self._failed} of {self._checks} figures as they must be, {seconds:.0f} s", flush=True)
+        good, slow = self._checks - self._failed - self._slow, f", {self._slow} slow" if self._slow else ""
+        print(f"\n{good} of {self._checks} figures as they must be{slow}, {seconds:.0f} s", flush=True)
         sys.exit(1 if self._failed or not self._checks else 0)
 
 

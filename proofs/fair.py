@@ -14,7 +14,7 @@ from proofs import history
 from proofs.bench import SHORT, Report
 from proofs.fleet import Fleet, Member, fleet
 
-TASKS, OTHERS = (100 if SHORT else 1000), 9
+TASKS, OTHERS = (60 if SHORT else 1000), 9
 WORKERS, SLOTS, SECONDS = 2, 5, 2.0
 STORMING, POLLS, PHASES = 8, (60 if SHORT else 300), (2 if SHORT else 5)
 PACE = 0.02  # seconds between the other's polls

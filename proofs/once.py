@@ -15,7 +15,7 @@ from proofs import history
 from proofs.bench import SHORT, Report
 from proofs.fleet import LIVE, Fleet, Member, fetch, fleet
 
-TASKS, FAULTS = (300, 20) if SHORT else (3000, 150)
+TASKS, FAULTS = (150, 10) if SHORT else (3000, 150)
 # Of ten faults so many are of a kind; a start of the portal's own processes takes seconds of the machine.
 CHILD, WORKER, DISPATCHER, BROKER, POSTGRES = 3, 1, 2, 2, 2
 MEMBERS, CALLERS = 6, 4

@@ -22,6 +22,7 @@ from portal.app import create_app
 from portal.config import Settings
 from portal.extensions import db
 from portal.local.servers import throwaway
+from portal.services import passwords
 from tests.watch import Watch, watching
 
 
@@ -125,7 +126,9 @@ def whole_app(settings: Settings, watch: Watch) -> Iterator[APIFlask]:
     app.config["PROPAGATE_EXCEPTIONS"] = False
     with app.app_context():
         flask_migrate.upgrade(str(Path(app.root_path).parent / "migrations"))
-    yield app
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "COST", 4)  # bcrypt's least; portals that tests start as programs hash at full cost
+        yield app
     with app.app_context():
         watch.rows()
         db.engine.dispose()

@@ -17,18 +17,22 @@ def source() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def portal(servers: Urls, source: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def kept(servers: Urls) -> Iterator[Urls]:
+    """Where the portal keeps what it knows."""
+    with own_database(servers, 15) as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
+def portal(kept: Urls, source: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """On the servers of the test run, so that it is tried on those of one's own too."""
-    with (
-        own_database(servers, 15) as own,
-        stack(
-            tmp_path_factory.mktemp("portal"),
-            DATABASE_URL=own.database,
-            REDIS_URL=own.redis,
-            FETCH_ALLOW_HOSTS=f"127.0.0.1:{source.port}",
-            FETCH_MAX_BYTES=str(400 * 1024**2),
-        ) as running,
-    ):
+    with stack(
+        tmp_path_factory.mktemp("portal"),
+        DATABASE_URL=kept.database,
+        REDIS_URL=kept.redis,
+        FETCH_ALLOW_HOSTS=f"127.0.0.1:{source.port}",
+        FETCH_MAX_BYTES=str(400 * 1024**2),
+    ) as running:
         yield running
 
 

@@ -1,7 +1,11 @@
 """The first journey through the JSON API, from the captcha to the log-out, by HTTP alone."""
 
 import secrets
+from contextlib import closing
 
+import psycopg2
+
+from tests.conftest import Urls
 from tests.engine.servers import Site
 from tests.program import PASSWORD, Program
 
@@ -42,6 +46,14 @@ def test_the_journey(program: Program, source: Site) -> None:
     assert status == 200
     program.token = pair["access_token"]
     assert program.task(uuid)["status"] == "completed"
+
+
+def test_a_password_is_hashed_at_full_cost(program: Program, kept: Urls) -> None:
+    name = f"hash-{secrets.token_hex(3)}"
+    program.sign_up(name)
+    with closing(psycopg2.connect(kept.database)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT hashed_password FROM users WHERE username = %s", (name,))
+        assert cursor.fetchall()[0][0].startswith("$2b$12$")
 
 
 def test_a_health_check_asks_every_part(program: Program) -> None:

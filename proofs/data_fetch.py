@@ -14,7 +14,7 @@ SIZES = (60 * MB, 120 * MB) if SHORT else (200 * MB, 1000 * MB, 4000 * MB)
 RUNS = (1, 1) if SHORT else (3, 3, 1)
 MOST, FLAT = 400 * MB, 1.2
 AIM = 1.3
-KILLED = (40 * MB, 20 * MB) if SHORT else (1000 * MB, 120 * MB)  # bytes, and bytes a second
+KILLED = (20 * MB, 20 * MB) if SHORT else (1000 * MB, 120 * MB)  # bytes, and bytes a second
 SHARES = (0.3, 0.6, 0.9)
 ONE_LINE = "import duckdb, sys; duckdb.sql(f\"COPY (FROM '{sys.argv[1]}') TO '{sys.argv[2]}'\")"
 

@@ -101,17 +101,31 @@ def _turn() -> Iterator[None]:
 def _opened(path: Path, memory_mb: int, threads: int, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with database.opened(memory_mb=memory_mb, threads=threads, files=[path]) as connection:
-            late = threading.Timer(seconds, connection.interrupt)
-            late.daemon = True
-            late.start()
-            try:
+            with _interrupted_after(seconds, connection):
                 yield connection
-            finally:
-                late.cancel()
     except duckdb.InterruptException:
         raise Fault("look_too_slow") from None
     except duckdb.Error as problem:
         raise Fault("file_missing", passing=True) from problem
+
+
+@contextmanager
+def _interrupted_after(seconds: float, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    done = threading.Event()
+
+    def watch() -> None:
+        pause = seconds
+        while not done.wait(pause):
+            connection.interrupt()
+            pause = 0.02  # one that comes between two queries is lost
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watching.join()
 
 
 def _plain(value: Any, kind: DuckDBPyType) -> Any:

@@ -100,9 +100,11 @@ def _turn() -> Iterator[None]:
 @contextmanager
 def _opened(path: Path, memory_mb: int, threads: int, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
-        with database.opened(memory_mb=memory_mb, threads=threads, files=[path]) as connection:
-            with _interrupted_after(seconds, connection):
-                yield connection
+        with (
+            database.opened(memory_mb=memory_mb, threads=threads, files=[path]) as connection,
+            _interrupted_after(seconds, connection),
+        ):
+            yield connection
     except duckdb.InterruptException:
         raise Fault("look_too_slow") from None
     except duckdb.Error as problem:

@@ -133,11 +133,7 @@ def _converted(
                 if sniffed.dialect:
                     return job.csv(sniffed.dialect)
                 return job.parquet() if sniffed.format == "parquet" else job.ndjson(sniffed.format)
-        except (
-            duckdb.OutOfMemoryException,
-            duckdb.NotImplementedException,
-        ):
-            # The second is for a row larger than its buffer.
+        except (duckdb.OutOfMemoryException, duckdb.NotImplementedException):  # or a row larger than its buffer
             continue
     raise Fault("rows_too_big")
 
@@ -171,11 +167,18 @@ class _Job:
                 done = self._csv(clean, replace(dialect, skip=0, types=anything))
                 return replace(done, skipped=broken.count, first_skipped=broken.first)
             csv_source.even_line_ends(self.source, clean, dialect, self.stop)
-            return self._csv(clean, dialect)
+            return self._carefully(clean, dialect)
         except duckdb.InvalidInputException as problem:
             raise csv_source.unreadable(message) from problem
         finally:
             clean.unlink(missing_ok=True)
+
+    def _carefully(self, path: Path, dialect: Dialect) -> Converted:
+        # Where a buffer ends, DuckDB takes the middle of a long quoted text for the beginning of a row at times.
+        try:
+            return self._csv(path, dialect, csv_source.LARGE_BUFFER)
+        except duckdb.InvalidInputException:
+            return self._csv(path, dialect, parallel=False)
 
     def _broken_rows(self, dialect: Dialect, clean: Path) -> Broken | None:
         """None when there are none; else `clean` is a copy without them, if they may be skipped."""
@@ -239,9 +242,11 @@ class _Job:
                 raise
             raise parquet_source.unreadable(problem) from problem
 
-    def _csv(self, path: Path, dialect: Dialect) -> Converted:
+    def _csv(
+        self, path: Path, dialect: Dialect, buffer: int = csv_source.BUFFER, *, parallel: bool = True
+    ) -> Converted:
         columns = [(name, types, identifier(name)) for name, types in zip(dialect.names, dialect.types, strict=True)]
-        return self._typed(_Plan(csv_source.relation(path, dialect), columns), self.report)
+        return self._typed(_Plan(csv_source.relation(path, dialect, buffer, parallel=parallel), columns), self.report)
 
     def _typed(self, plan: _Plan, report: Report) -> Converted:
         """Types from the first rows; if a later value does not fit, from all rows."""

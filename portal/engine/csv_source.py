@@ -8,12 +8,13 @@ from portal.engine.stop import Stop
 from portal.engine.values import literal
 from portal.errors import Fault
 
-BUFFER = 4 * 1024 * 1024  # DuckDB's own is eight times that, for each thread
+LARGE_BUFFER = 32 * 1024 * 1024  # DuckDB's own, for each thread
+BUFFER = LARGE_BUFFER // 8
 
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 
 
-def relation(path: Path, dialect: Dialect) -> str:
+def relation(path: Path, dialect: Dialect, buffer: int = BUFFER, *, parallel: bool = True) -> str:
     """All columns as text. An empty cell is NULL, a quoted empty one is empty text."""
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dialect.names)
     quote = literal(dialect.quote)
@@ -22,7 +23,7 @@ def relation(path: Path, dialect: Dialect) -> str:
         f"delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, comment = '', "
         f"header = {dialect.header}, skip = {dialect.skip}, "
         f"strict_mode = true, null_padding = false, nullstr = '', allow_quoted_nulls = false, "
-        f"buffer_size = {BUFFER}, max_line_size = {LONGEST_LINE})"
+        f"buffer_size = {buffer}, max_line_size = {LONGEST_LINE}, parallel = {parallel})"
     )
 
 

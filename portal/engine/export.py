@@ -1,23 +1,22 @@
 """A dataset's Parquet becomes a file in another format: chosen columns, chosen rows, in order, memory bounded."""
 
 import codecs
-import gzip
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import duckdb
 
 from portal.engine import database, text_target, xlsx_target
 from portal.engine.columns import Column
 from portal.engine.meter import Meter
+from portal.engine.packed import Counted, packed
 from portal.engine.query import Condition, where_sql
 from portal.engine.stop import Stop
 from portal.engine.values import identifier, literal
-from portal.engine.zstd import zstd
 from portal.errors import Fault
 
 FORMATS = ("csv", "tsv", "json", "ndjson", "xlsx", "parquet")
@@ -107,8 +106,8 @@ def export(
     checked(wanted, columns)
     condition, values = where_sql(wanted.where, columns)
     job = _Job(source, _chosen(wanted, columns), condition, values, wanted, folder, max_bytes, stop, meter)
-    frugal = {"xlsx": job.xlsx, "parquet": job.small_groups}.get(wanted.format, job.slices)
-    attempts = [(MEMORY_MB, threads, job.xlsx if wanted.format == "xlsx" else job.copy), (AMPLE_MB, 1, frugal)]
+    sparing = replace(job, share=1 / 16)
+    attempts = [(MEMORY_MB, threads, job.usual), (AMPLE_MB, 1, job.frugal), (AMPLE_MB, 1, sparing.frugal)]
     meter.step("exporting", _EXPORTING)
     try:
         for memory_mb, most_threads, make in attempts:
@@ -143,14 +142,23 @@ class _Job:
     max_bytes: int
     stop: Stop
     meter: Meter
+    share: float = 1  # of the rows that are held at once otherwise
 
-    def copy(self, connection: duckdb.DuckDBPyConnection) -> Exported:
+    def usual(self, connection: duckdb.DuckDBPyConnection) -> Exported:
         format_ = self.wanted.format
+        if format_ == "xlsx":
+            return self._xlsx(connection)
         return self._whole(connection, _PARQUET if format_ == "parquet" else text_target.options(format_))
 
-    def small_groups(self, connection: duckdb.DuckDBPyConnection) -> Exported:
-        """A group of rows is held until it is written."""
-        return self._whole(connection, f"{_PARQUET}, ROW_GROUP_SIZE {SMALL_GROUP}")
+    def frugal(self, connection: duckdb.DuckDBPyConnection) -> Exported:
+        if self.wanted.format == "xlsx":
+            return self._xlsx(connection)
+        if self.wanted.format == "parquet":  # a group of rows is held until it is written
+            return self._whole(connection, f"{_PARQUET}, ROW_GROUP_SIZE {self._fewer(SMALL_GROUP)}")
+        return self._slices(connection)
+
+    def _fewer(self, rows: int) -> int:
+        return max(1, int(rows * self.share))
 
     def _whole(self, connection: duckdb.DuckDBPyConnection, options: str) -> Exported:
         def tick(share: float) -> None:
@@ -161,17 +169,20 @@ class _Job:
         with self._plain("plain") as plain:
             return self._finished(plain, self._copied(connection, self._all, plain, options, tick))
 
-    def slices(self, connection: duckdb.DuckDBPyConnection) -> Exported:
+    def _slices(self, connection: duckdb.DuckDBPyConnection) -> Exported:
         """Some rows after the other; the same bytes as all at once."""
+        step = self._fewer(SLICE_ROWS)
         total = int(database.run(connection, f"SELECT count(*) FROM {self._all}", self.stop)[0][0])
         array, rows = self.wanted.format == "json", 0
-        with self._plain("part") as part, self._plain("plain") as plain:
+        with self._plain("slice") as slice_, self._plain("plain") as plain:
             with plain.open("wb") as whole:
                 whole.write(b"[\n\t" if array else b"")
-                for start in range(0, max(1, total), SLICE_ROWS):
-                    some = f"(FROM {self._all} LIMIT {SLICE_ROWS} OFFSET {start})"
-                    more = self._copied(connection, some, part, text_target.options(self.wanted.format, part=start + 1))
-                    with part.open("rb") as lines:
+                for start in range(0, max(1, total), step):
+                    some = f"(FROM {self._all} LIMIT {step} OFFSET {start})"
+                    more = self._copied(
+                        connection, some, slice_, text_target.options(self.wanted.format, part=start + 1)
+                    )
+                    with slice_.open("rb") as lines:
                         for n, line in enumerate(lines):
                             whole.write(b",\n\t" if array and rows + n else b"")
                             whole.write(line.rstrip(b"\n") if array else line)
@@ -181,7 +192,7 @@ class _Job:
                 whole.write(b"\n]\n" if array else b"")
             return self._finished(plain, rows)
 
-    def xlsx(self, connection: duckdb.DuckDBPyConnection) -> Exported:
+    def _xlsx(self, connection: duckdb.DuckDBPyConnection) -> Exported:
         counting = f"SELECT count(*) FROM {self._all} {self.condition}"
         total = int(database.run(connection, counting, self.stop, None, self.values)[0][0])
         select = ", ".join(xlsx_target.expression(column) for column in self.columns)
@@ -189,7 +200,7 @@ class _Job:
             connection.execute(f"SELECT {select} FROM {self._all} {self.condition}", self.values)
         with self._plain("book.xlsx") as plain:
             rows = xlsx_target.write(
-                iter(lambda: connection.fetchmany(xlsx_target.BATCH), []),
+                iter(lambda: connection.fetchmany(self._fewer(xlsx_target.BATCH)), []),
                 self.columns,
                 plain,
                 self.folder,
@@ -234,8 +245,8 @@ class _Job:
         changes = bool(self.wanted.packing) or self.wanted.encoding != "utf-8"
         with (
             plain.open("rb") as file,
-            _Counted(target if changes else None, digest, self._check) as out,
-            _packed(out, self.wanted.packing) as packing,
+            Counted(target if changes else None, digest, self._check) as out,
+            packed(out, self.wanted.packing) as packing,
         ):
             for piece in self._pieces(file):
                 packing.write(piece)
@@ -255,43 +266,3 @@ class _Job:
     def _check(self, size: int) -> None:
         if size > self.max_bytes:
             raise Fault("quota_kept", limit=self.max_bytes)
-
-
-class _Counted:
-    """Writes to a file, if there is one, and counts and hashes what goes through."""
-
-    def __init__(self, path: Path | None, digest: "hashlib._Hash", check: Any) -> None:
-        self._path, self._digest, self._check, self.bytes = path, digest, check, 0
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> "_Counted":
-        self._file = self._path.open("wb") if self._path else None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
-
-    def write(self, piece: bytes) -> int:
-        self.bytes += len(piece)
-        self._check(self.bytes)
-        self._digest.update(piece)
-        return self._file.write(piece) if self._file else len(piece)
-
-    def flush(self) -> None: ...
-
-
-@contextmanager
-def _packed(out: _Counted, packing: str) -> Iterator[Any]:
-    if packing == "gzip":
-        with gzip.GzipFile(filename="", mode="wb", fileobj=cast(IO[bytes], out), mtime=0, compresslevel=6) as file:
-            yield file
-    elif packing == "zstd":
-        options: dict[int, int] = {
-            zstd.CompressionParameter.compression_level: 3,
-            zstd.CompressionParameter.checksum_flag: 1,
-        }
-        with zstd.ZstdFile(cast(IO[bytes], out), "wb", options=options) as writer:
-            yield writer
-    else:
-        yield out

@@ -25,6 +25,12 @@ _ENDINGS = re.compile(
     re.IGNORECASE,
 )
 
+
+def suggested_name(file: str) -> str:
+    """What to call the data of a file of this name."""
+    return _ENDINGS.sub("", file) or "data"
+
+
 # Where each step begins and ends, in per cent.
 _CONNECTING, _DOWNLOADING, _UNPACKING, _DECODING = (0, 0), (1, 45), (45, 52), (52, 55)
 _CONVERTING, _PROFILING, _STORING = (55, 87), (87, 97), (97, 99)
@@ -139,7 +145,7 @@ class _Fetch:
             stored_bytes=target.stat().st_size,
             stored_sha256=stored_sha256,
             final_url=source.url if isinstance(source, Web) else "",
-            suggested_name=_ENDINGS.sub("", came.name) or "data",
+            suggested_name=suggested_name(came.name),
             found=_found(sniffed, converted, peeled),
             profile=found,
             skipped=converted.skipped,

@@ -9,6 +9,7 @@ from portal import access, jobs
 from portal.engine import csv_dialect, export, guard, query
 from portal.engine.columns import Column
 from portal.engine.export import Wanted
+from portal.engine.fetch import suggested_name
 from portal.engine.reading import ENCODINGS, FORMATS, Reading
 from portal.errors import Fault, Invalid, NotFound
 from portal.extensions import db, settings
@@ -68,9 +69,10 @@ def checked_params(user: User, kind: str, params: dict[str, Any]) -> tuple[dict[
 
 def _fetch(user: User, params: dict[str, Any]) -> tuple[dict[str, Any], Headers]:
     headers = request_headers.checked(params.get("headers") or {})
+    source, name = _source(user, params)
     checked = {
-        **_source(user, params),
-        "name": check_name(_text(params, "name"), field="params.name"),
+        **source,
+        "name": check_name(_text(params, "name"), field="params.name") or name,
         "headers": sorted(headers),
         "format": _choice(params, "format", FORMATS, "format_unknown"),
         "encoding": _choice(params, "encoding", ENCODINGS, "encoding_unknown"),
@@ -86,20 +88,21 @@ def _fetch(user: User, params: dict[str, Any]) -> tuple[dict[str, Any], Headers]
     return kept, headers
 
 
-def _source(user: User, params: dict[str, Any]) -> dict[str, str]:
-    """An address, or a file that was sent before."""
+def _source(user: User, params: dict[str, Any]) -> tuple[dict[str, str], str]:
+    """An address, or a file that was sent before; and its name, if it has one."""
     url, upload = _text(params, "url").strip(), _text(params, "upload")
     if upload and url:
         raise Invalid("source_twice", field="params.upload")
     if upload:
-        return {"upload": str(uploads.get_for(user, _uuid(upload, "upload")).uuid)}
+        sent = uploads.get_for(user, _uuid(upload, "upload"))
+        return {"upload": str(sent.uuid)}, suggested_name(sent.name)
     if not url:
         raise Invalid("required", field="params.url")
     try:
         guard.check_url(url, fetch_policy())
     except Fault as fault:
         raise Invalid(fault.code, field="params.url", **fault.params) from None
-    return {"url": url}
+    return {"url": url}, ""
 
 
 def _export(user: User, params: dict[str, Any]) -> dict[str, Any]:

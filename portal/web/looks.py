@@ -113,9 +113,9 @@ def page(dataset: Dataset, args: Any) -> LookPage:
         found = datasets.rows(
             dataset, where=where, sort=sort, names=names, offset=offset, limit=ROWS, cell_chars=limits.CELL_CHARS
         )
-    except Fault as fault:
-        return LookPage(dataset, typed, (), 0, first, None, 0, Invalid(fault.code, **fault.params))
-    except Invalid as error:
-        return LookPage(dataset, typed, (), 0, first, None, 0, error)
+    except (Fault, Invalid) as error:
+        wrong = error if isinstance(error, Invalid) else Invalid(error.code, **error.params)
+        known = [each for each in sort if each.column in {column.name for column in columns}]
+        return LookPage(dataset, typed, known, 0, first, None, 0, wrong)
     total = dataset.rows if found.matching is None else found.matching
     return LookPage(dataset, typed, sort, offset, first, found.rows, total)

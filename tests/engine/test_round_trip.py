@@ -1,5 +1,7 @@
 """Out in each format and in again: equal values, and types where the format has them."""
 
+import csv
+import random
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +51,19 @@ def test_a_table_of_nasty_values(first: Fetched, tmp_path: Path, way: dict[str, 
         types = {column.name: column.type for column in again.columns}
         changed = {column.name for column in first.columns if types[column.name] != column.type}
         assert changed == LOST[way["format"]]
+
+
+def test_rows_of_200_kb(tmp_path: Path) -> None:
+    rows, text = 1600, "".join(random.Random(5).choices("abcdefgh ,", k=200_000))
+    with (tmp_path / "large.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "html"])
+        writer.writerows((n, text[n:] + text[:n]) for n in range(rows))
+    made = fetched(tmp_path / "large.csv", tmp_path / "work")
+    assert made.rows == rows
+    assert look(made.path, made.columns, offset=1426, limit=1).rows == [[1426, text[1426:] + text[:1426]]]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    wanted = Wanted("ndjson", packing="zstd")
+    done = export(made.path, made.columns, wanted, folder, threads=2, max_bytes=10**9, stop=Stop(), meter=Meter())
+    assert done.rows == rows

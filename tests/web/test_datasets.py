@@ -61,6 +61,9 @@ def test_rows_are_sorted_filtered_and_paged(stage: Stage, rows: str) -> None:
         ("c1=n&o1=drop&v1=1", "There is no such comparison for column “n”."),
         ("sort=nothing", "There is no column “nothing”."),
         ("c1=n&o1=eq&v1=9999", "No rows match."),
+        ("offset=120", "There are no rows from here on."),
+        ("c1=n&o1=lt&v1=x&sort=-word&from=1", '<input type="hidden" name="sort" value="-word">'),
+        ("c1=n&o1=lt&v1=x&sort=-word&from=1", '<input type="hidden" name="from" value="1">'),
     ],
 )
 def test_what_cannot_be_asked_is_said_on_the_page(stage: Stage, rows: str, query: str, said: str) -> None:
@@ -101,7 +104,7 @@ def test_a_file_from_ones_device(app: APIFlask, client: FlaskClient) -> None:
         task = db.session.scalar(select(Task))
         assert sent and task and (sent.name, sent.bytes) == ("two.csv", len(content))
         assert sent.sha256 == hashlib.sha256(content).hexdigest()
-        assert task.params == {"upload": str(sent.uuid), "delimiter": ";", "skip_broken": True}
+        assert task.params == {"upload": str(sent.uuid), "name": "two", "delimiter": ";", "skip_broken": True}
         assert (app.extensions["settings"].store_folder / sent.store_key).read_bytes() == content
     assert incoming(app) == []
 

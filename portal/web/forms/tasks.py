@@ -49,7 +49,7 @@ class FetchForm(SourceForm):
 class UploadForm(SourceForm):
     """A file from one's device."""
 
-    file = FileField(_("File"))
+    file = FileField(_("File"), [required()])
 
     def params(self, upload: UUID) -> dict[str, Any]:
         return {"upload": str(upload), "name": self.name.data or "", **self.reading()}

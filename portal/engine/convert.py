@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import duckdb
 
-from portal.engine import broken_rows, csv_source, database, json_source, ndjson_source, parquet_source, xlsx_source
+from portal.engine import broken_rows, csv_source, database, json_source, ndjson_source, parquet_source
 from portal.engine.broken_rows import Broken
 from portal.engine.columns import Column, readable
 from portal.engine.csv_dialect import Dialect
@@ -78,6 +78,8 @@ def convert(
         if sniffed.format == "json":
             json_source.to_ndjson(source, lines, work=work, stop=stop, tick=lambda share: report(share / 3))
         else:
+            from portal.engine import xlsx_source  # and openpyxl with numpy: 16 MB for each process
+
             made = xlsx_source.to_ndjson(
                 source,
                 lines,

@@ -10,7 +10,7 @@ import psutil
 from proofs.bench import SHORT, Report
 from proofs.data_desk import MB, Desk, make_csv, sha256, timed
 
-SIZES = (60 * MB, 120 * MB) if SHORT else (200 * MB, 1000 * MB, 4000 * MB)
+SIZES = (30 * MB, 60 * MB) if SHORT else (200 * MB, 1000 * MB, 4000 * MB)
 RUNS = (1, 1) if SHORT else (3, 3, 1)
 MOST, FLAT = 400 * MB, 1.2
 AIM = 1.3

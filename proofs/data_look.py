@@ -11,8 +11,8 @@ from proofs.bench import PASSWORD, SHORT, Report
 from proofs.browser import Browser
 from proofs.data_desk import MB, Desk
 
-ROWS, COLUMNS = (100_000, 50) if SHORT else (10_000_000, 50)
-LOOKS, READERS = (40, 4) if SHORT else (200, 8)
+ROWS, COLUMNS = (50_000, 50) if SHORT else (10_000_000, 50)
+LOOKS, READERS = (24, 4) if SHORT else (200, 8)
 SECONDS, GROWTH = 1.0, 64 * MB
 # What is typed there for good: nothing chosen, or something that may be.
 MEANT = {

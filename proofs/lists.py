@@ -95,7 +95,9 @@ def small_copy(bench: Fleet) -> APIFlask:
 
 def compare(report: Report, what: str, took: dict[str, float], name: str, base: str) -> None:
     ratio = took[name] / took[base]
-    report.speed(f"{what}: {took[name]:.2f} ms, x {ratio:.2f} of {took[base]:.2f} ms, at most {MOST}", ratio <= MOST)
+    report.check(
+        f"{what}: {took[name]:.2f} ms, x {ratio:.2f} of {took[base]:.2f} ms, at most {MOST}", ratio <= MOST, True
+    )
 
 
 def main() -> None:

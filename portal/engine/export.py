@@ -166,7 +166,7 @@ class _Job:
             with suppress(FileNotFoundError):
                 self._check(plain.stat().st_size if not self.wanted.packing else 0)
 
-        with self._plain("plain") as plain:
+        with self._scratch("plain") as plain:
             return self._finished(plain, self._copied(connection, self._all, plain, options, tick))
 
     def _slices(self, connection: duckdb.DuckDBPyConnection) -> Exported:
@@ -174,14 +174,13 @@ class _Job:
         step = self._fewer(SLICE_ROWS)
         total = int(database.run(connection, f"SELECT count(*) FROM {self._all}", self.stop)[0][0])
         array, rows = self.wanted.format == "json", 0
-        with self._plain("slice") as slice_, self._plain("plain") as plain:
+        with self._scratch("slice") as slice_, self._scratch("plain") as plain:
             with plain.open("wb") as whole:
                 whole.write(b"[\n\t" if array else b"")
                 for start in range(0, max(1, total), step):
                     some = f"(FROM {self._all} LIMIT {step} OFFSET {start})"
-                    more = self._copied(
-                        connection, some, slice_, text_target.options(self.wanted.format, part=start + 1)
-                    )
+                    options = text_target.options(self.wanted.format, header=not start, array=False)
+                    more = self._copied(connection, some, slice_, options)
                     with slice_.open("rb") as lines:
                         for n, line in enumerate(lines):
                             whole.write(b",\n\t" if array and rows + n else b"")
@@ -198,7 +197,7 @@ class _Job:
         select = ", ".join(xlsx_target.expression(column) for column in self.columns)
         with self.stop.interrupting(connection.interrupt):
             connection.execute(f"SELECT {select} FROM {self._all} {self.condition}", self.values)
-        with self._plain("book.xlsx") as plain:
+        with self._scratch("book.xlsx") as plain:
             rows = xlsx_target.write(
                 iter(lambda: connection.fetchmany(self._fewer(xlsx_target.BATCH)), []),
                 self.columns,
@@ -214,7 +213,7 @@ class _Job:
         return f"read_parquet({literal(str(self.source))})"
 
     @contextmanager
-    def _plain(self, name: str) -> Iterator[Path]:
+    def _scratch(self, name: str) -> Iterator[Path]:
         path = self.folder / name
         try:
             yield path

@@ -18,12 +18,12 @@ def select(columns: Sequence[Column], format_: str) -> str:
     return ", ".join(f"{_expression(column, format_)} AS {name}" for column, name in zip(columns, names, strict=True))
 
 
-def options(format_: str, *, part: int = 0) -> str:
-    """Of COPY, for the whole file or for its n-th part; the parts of JSON are lines, for others to make an array of."""
+def options(format_: str, *, header: bool = True, array: bool = True) -> str:
+    """Of COPY; parts of a file leave out what stands once in it."""
     if delimiter := DELIMITERS.get(format_):
         quotes = "QUOTE '\"', ESCAPE '\"', NULLSTR ''"
-        return f"FORMAT csv, HEADER {part <= 1}, DELIMITER {literal(delimiter)}, {quotes}"
-    return f"FORMAT json, ARRAY {format_ == 'json' and not part}"
+        return f"FORMAT csv, HEADER {header}, DELIMITER {literal(delimiter)}, {quotes}"
+    return f"FORMAT json, ARRAY {format_ == 'json' and array}"
 
 
 def _expression(column: Column, format_: str) -> str:

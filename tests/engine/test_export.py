@@ -140,7 +140,7 @@ def test_the_rule_is_the_same_in_python_and_in_sql() -> None:
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Column]]:
-    """As many columns as there may be, in row groups as `convert` makes them."""
+    """As many columns as there may be, and text over two lines in each cell."""
     path, columns = tmp_path_factory.mktemp("wide") / "wide.parquet", [Column(f"c{n}", "text") for n in range(1000)]
     cells = ", ".join(f"i || chr(10) || 'x{n}' AS c{n}" for n in range(1000))
     duckdb.connect().execute(f"COPY (SELECT {cells} FROM range(300) t(i)) TO '{path}' (FORMAT parquet)")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -50,6 +51,7 @@ FORMULAS = (
     "=", "@", "-", "%0A=1+1", "=IMPORTXML(\"http://x.example\")", "=WEBSERVICE(\"http://x.example\")",
     "|=1", "\v=1", "\f=1",
 )  # fmt: skip
+NOT_FINITE = (math.inf, -math.inf, math.nan)
 LIVE = set("=+-@＝＋－＠﹢﹣﹫\t\r\n\x00")
 
 
@@ -110,23 +112,31 @@ def _spelled(text: str) -> bool:
 
 
 def formulas(report: Report, desk: Desk) -> None:
-    report.part(f"{len(FORMULAS)} cells that a spreadsheet would run")
-    source = desk.folder / "formulas.ndjson"
-    lines = [{"text": text, "number": -n - 1, "share": -n / 4} for n, text in enumerate(FORMULAS)]
-    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report.part(f"{len(FORMULAS)} cells that a spreadsheet would run, and numbers it does not know")
+    source = desk.folder / "formulas.parquet"
+    numbers = [(-n - 1, -n / 4, NOT_FINITE[n % len(NOT_FINITE)]) for n in range(len(FORMULAS))]
+    duckdb.connect().execute(
+        "COPY (SELECT unnest($texts) AS text, unnest($wholes::BIGINT[]) AS number, unnest($shares::DOUBLE[]) AS share, "
+        f"unnest($far::DOUBLE[]) AS far) TO '{source}' (FORMAT parquet)",
+        {"texts": list(FORMULAS)}
+        | dict(zip(("wholes", "shares", "far"), map(list, zip(*numbers, strict=True)), strict=True)),
+    )
     dataset = desk.dataset_of(source)
     for way in ({"format": "csv"}, {"format": "csv", "encoding": "utf-8-bom"}, {"format": "tsv"}):
         path = _exported(desk, dataset, way)
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = list(csv.reader(file, delimiter="\t" if way["format"] == "tsv" else ","))[1:]
-        _judge(report, " ".join(way.values()), [row[0] for row in table], [(row[1], row[2]) for row in table])
+        _judge(report, " ".join(way.values()), [row[0] for row in table], [row[1:] for row in table], numbers)
     path = _exported(desk, dataset, {"format": "xlsx"})
     sheet = openpyxl.load_workbook(path).active
     assert sheet is not None
     cells = list(sheet.iter_rows(min_row=2))
-    live = [row[0].value for row in cells if row[0].data_type == "f"]
-    numbers = [(row[1].value, row[2].value) for row in cells if not row[1].data_type == row[2].data_type == "n"]
-    report.check("xlsx: cells, live ones, numbers that are none", (len(cells), live, numbers), (len(FORMULAS), [], []))
+    live = [cell.value for row in cells for cell in row if cell.data_type == "f"]
+    kinds = {tuple(cell.data_type for cell in row[1:]) for row in cells}
+    report.check("xlsx: cells, live ones", (len(cells), live), (len(FORMULAS), []))
+    report.check("xlsx: numbers are numbers, what no cell can hold is text", kinds, {("n", "n", "s")})
+    spoiled = [row for row, those in zip(cells, numbers, strict=True) if not _same([c.value for c in row[1:]], those)]
+    report.check("xlsx: numbers that were changed", spoiled, [])
     texts = [unescape(str(row[0].value or "")) for row in cells]  # its reader leaves them as they are written
     changed = [
         (one, other)
@@ -142,12 +152,18 @@ def _exported(desk: Desk, dataset: str, way: dict[str, str]) -> Path:
     return path
 
 
-def _judge(report: Report, what: str, texts: Sequence[str], numbers: Sequence[tuple[str, str]]) -> None:
+def _judge(
+    report: Report, what: str, texts: Sequence[str], found: Sequence[Sequence[str]], numbers: Sequence[Sequence[float]]
+) -> None:
     live = [text for text in texts if text and (text[0] in LIVE or _first(text) in LIVE - {"\t", "\r", "\n", "\x00"})]
-    spoiled = [pair for n, pair in enumerate(numbers) if (float(pair[0]), float(pair[1])) != (-n - 1, -n / 4)]
+    spoiled = [cells for cells, those in zip(found, numbers, strict=True) if not _same(cells, those)]
     report.check(
         f"{what}: cells, live ones, numbers that are none", (len(texts), live, spoiled), (len(FORMULAS), [], [])
     )
+
+
+def _same(cells: Sequence[Any], numbers: Sequence[float]) -> bool:
+    return [str(float(cell)) for cell in cells] == [str(float(number)) for number in numbers]  # nan is not nan
 
 
 def _first(text: str) -> str:

@@ -23,20 +23,20 @@ _FORMATS = {"date": "yyyy-mm-dd", "timestamp": "yyyy-mm-dd hh:mm:ss.000"}
 
 
 def expression(column: Column) -> str:
-    """How a column is read for a sheet: what a cell cannot hold exactly is text."""
+    """How a column is read for a sheet, as a value and a text: what a cell cannot hold exactly is text."""
     cell, kind = identifier(column.name), column.type
     if kind == "integer":
-        return f"CASE WHEN abs({cell}) <= {EXACT} THEN CAST({cell} AS DOUBLE) END, CAST({cell} AS VARCHAR)"
+        return _either(f"{cell} BETWEEN -{EXACT} AND {EXACT}", f"CAST({cell} AS DOUBLE)", f"CAST({cell} AS VARCHAR)")
     if kind == "number":
-        return f"{cell}, NULL"
+        return _either(f"isfinite({cell})", cell, f"CAST({cell} AS VARCHAR)")
     if kind.startswith("decimal"):
         exact = f"CAST(CAST(CAST({cell} AS DOUBLE) AS VARCHAR) AS {kind.upper()}) = {cell}"
-        return f"CASE WHEN abs({cell}) <= {EXACT} AND {exact} THEN CAST({cell} AS DOUBLE) END, CAST({cell} AS VARCHAR)"
+        return _either(f"abs({cell}) <= {EXACT} AND {exact}", f"CAST({cell} AS DOUBLE)", f"CAST({cell} AS VARCHAR)")
     if kind in ("date", "timestamp"):
         exact = "" if kind == "date" else f" AND {cell} = date_trunc('millisecond', {cell})"
         day = f"epoch({cell}) / 86400.0 + {_EPOCH}"
-        shown = f"CASE WHEN {cell} >= '{_FIRST_DAY}' AND {cell} < '10000-01-01'{exact} THEN {day} END"
-        return f"{shown}, replace(CAST({cell} AS VARCHAR), ' ', 'T')"
+        known = f"{cell} >= '{_FIRST_DAY}' AND {cell} < '10000-01-01'{exact}"
+        return _either(known, day, f"replace(CAST({cell} AS VARCHAR), ' ', 'T')")
     if kind == "timestamp with time zone":  # cells have no zone
         return f"NULL, replace(CAST({cell} AT TIME ZONE 'UTC' AS VARCHAR), ' ', 'T') || 'Z'"
     if kind == "boolean":
@@ -48,6 +48,10 @@ def expression(column: Column) -> str:
     if kind in ("json", "struct") or kind.endswith("]") or kind.startswith("map"):
         return f"NULL, CAST(to_json({cell}) AS VARCHAR)"
     return f"NULL, CAST({cell} AS VARCHAR)"
+
+
+def _either(fits: str, value: str, text: str) -> str:
+    return f"CASE WHEN {fits} THEN {value} END, CASE WHEN NOT ({fits}) THEN {text} END"
 
 
 class _Exact(Worksheet):  # type: ignore[misc]  # the library has no types
@@ -78,7 +82,6 @@ def write(
         "strings_to_formulas": False,
         "strings_to_urls": False,
         "strings_to_numbers": False,
-        "nan_inf_to_errors": True,
         "use_zip64": True,
     }
     book = xlsxwriter.Workbook(str(target), options)

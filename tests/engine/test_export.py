@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,37 @@ def test_more_rows_than_a_sheet_holds(tmp_path: Path) -> None:
     assert written == 7
     found = [[row[0] for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
     assert found == [["n", 0, 1, 2], ["n", 3, 4, 5], ["n", 6]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "cells"),
+    [
+        ("integer", [2**53, -(2**53) - 1, -(2**63)], [2**53, str(-(2**53) - 1), str(-(2**63))]),
+        ("number", [1.5, math.inf, -math.inf, math.nan], [1.5, "inf", "-inf", "nan"]),
+        ("decimal(38,0)", [-(2**53), 10**37], [-(2**53), str(10**37)]),
+    ],
+)
+def test_numbers_that_no_cell_can_hold_are_text(kind: str, values: list[Any], cells: list[Any], tmp_path: Path) -> None:
+    sql_type = {"integer": "BIGINT", "number": "DOUBLE"}.get(kind, kind)
+    listed = ", ".join(f"('{value}'::{sql_type})" for value in values)
+    query = f"SELECT * FROM (VALUES (NULL), {listed}) t(n)"
+    duckdb.connect().execute(f"COPY ({query}) TO '{tmp_path / 'source'}' (FORMAT parquet)")
+    work = tmp_path / "work"
+    work.mkdir()
+    done = export(
+        tmp_path / "source",
+        [Column("n", kind)],
+        Wanted("xlsx"),
+        work,
+        threads=1,
+        max_bytes=10**9,
+        stop=Stop(),
+        meter=Meter(),
+    )
+    with done.path.open("rb") as file:
+        sheet = openpyxl.load_workbook(file).worksheets[0]
+    found = [(row[0].value, row[0].data_type) for row in sheet.iter_rows(min_row=2)]
+    assert found == [(cell, "s" if isinstance(cell, str) else "n") for cell in [None, *cells]]
 
 
 def test_a_text_too_long_for_a_cell(tmp_path: Path) -> None:

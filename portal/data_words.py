@@ -69,6 +69,10 @@ DATA_SENTENCES: dict[str, Any] = {
         "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it has a quotation mark that is never "
         "closed."
     ),
+    "csv_broken_row.after_quote": _(
+        "Rows that cannot be read: %(broken)s. The first is at line %(line)s: text goes on behind a closing quotation "
+        "mark. Quotation marks inside of a text have to be doubled."
+    ),
     "csv_broken_row.unreadable": _("Near line %(line)s a row cannot be read. Export the CSV again, as UTF-8."),
     "csv_broken_row.too_long": _(
         "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it is too long."
@@ -90,9 +94,10 @@ DATA_SENTENCES: dict[str, Any] = {
         "Lines that cannot be read: %(broken)s. The first is line %(line)s: it is not UTF-8 text."
     ),
     "json_broken": _("The JSON is broken at line %(line)s. Correct it at the source, then fetch again."),
-    "json_broken?": _(
+    "json_broken.value": _(
         "The JSON is broken (near value %(value)s of the array). Correct it at the source, then fetch again."
     ),
+    "json_broken.cut": _("The JSON ends before its array is closed. Fetch it again, or have it made anew."),
     "parquet_corrupt": _("The Parquet file is damaged or cut off. Fetch it again, or have it made anew."),
     "parquet_encrypted": _("The Parquet file is encrypted. Have it made without encryption."),
     "xlsx_corrupt": _("The workbook is damaged. Open it in a spreadsheet program and save it again."),

@@ -50,8 +50,8 @@ def of_csv(path: Path, dialect: Dialect, stop: Stop, good: IO[str] | None = None
             held: list[str] = []
             try:
                 row = next(reader(source.noting(held), dialect.delimiter, dialect.quote), None)
-            except csv.Error:
-                row, reason = None, "too_long" if len(held[0]) > LONGEST_LINE else "quote"
+            except csv.Error as problem:
+                row, reason = None, _unreadable(held, problem)
                 source.give_back(held[1:])
             else:
                 reason = _wrong(row, held, width)
@@ -66,6 +66,13 @@ def of_csv(path: Path, dialect: Dialect, stop: Stop, good: IO[str] | None = None
                 if not held[-1].endswith(("\n", "\r")):
                     good.write("\n")
     return broken
+
+
+def _unreadable(held: list[str], problem: csv.Error) -> str:
+    if len(held[0]) > LONGEST_LINE:
+        return "too_long"
+    # Over several lines it is a quote that was not closed at the end of the first, and met another.
+    return "after_quote" if len(held) == 1 and "expected after" in str(problem) else "quote"
 
 
 def _wrong(row: list[str] | None, held: list[str], width: int) -> str:

@@ -71,7 +71,7 @@ def convert(
     Raises `Stopped`, or `Fault`: `csv_broken_row`, `ndjson_broken_line` (reason `encoding`: not UTF-8), `json_broken`,
     `xlsx_…`, `sheet_unknown`, `parquet_…`, `too_many_columns`, `rows_too_big`, `too_large`, `disk_full`.
     """
-    try:
+    with database.disk_limits():
         if sniffed.format not in ("json", "xlsx"):
             return _converted(source, sniffed, target, work, reading, memory_mb, threads, max_bytes, stop, report)
         lines, sheet = work / "lines.ndjson", None
@@ -95,10 +95,6 @@ def convert(
         done = _converted(lines, as_lines, target, work, reading, memory_mb, threads, max_bytes, stop, report)
         lines.unlink()
         return replace(done, sheet=sheet)
-    except duckdb.IOException as problem:
-        if "No space left" in str(problem) or "quota exceeded" in str(problem):
-            raise Fault("disk_full", passing=True) from problem
-        raise
 
 
 def _row_bytes(lines: Path) -> int:
@@ -234,15 +230,14 @@ class _Job:
             raise ndjson_source.unreadable(str(problem)) from problem
 
     def parquet(self) -> Converted:
-        found = parquet_source.selection(self.connection, self.source, self.stop, max_bytes=self.max_bytes)
-        columns = [(name, (), expression) for name, expression in found]
-        plan = _Plan(parquet_source.relation(self.source), columns)
-        try:
-            return self._copy(plan, [()] * len(columns), self.report)
-        except (duckdb.InvalidInputException, duckdb.IOException) as problem:
-            if "No space left" in str(problem):
-                raise
-            raise parquet_source.unreadable(problem) from problem
+        with parquet_source.damage():
+            found = parquet_source.selection(self.connection, self.source, self.stop, max_bytes=self.max_bytes)
+            columns = [(name, (), expression) for name, expression in found]
+            plan = _Plan(parquet_source.relation(self.source), columns)
+            try:
+                return self._copy(plan, [()] * len(columns), self.report)
+            except _Misfit as misfit:
+                raise Fault("parquet_corrupt") from misfit
 
     def _csv(
         self, path: Path, dialect: Dialect, buffer: int = csv_source.BUFFER, *, parallel: bool = True

@@ -10,6 +10,7 @@ import duckdb
 
 from portal.engine.stop import Stop
 from portal.engine.values import literal
+from portal.errors import Fault
 
 Tick: TypeAlias = Callable[[float], object]
 
@@ -47,6 +48,22 @@ def opened(
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def disk_limits() -> Iterator[None]:
+    """A full disk, or a full share of it, becomes `Fault('disk_full')`."""
+    try:
+        yield
+    except duckdb.IOException as problem:
+        if is_full(problem):
+            raise Fault("disk_full", passing=True) from problem
+        raise
+
+
+def is_full(problem: Exception) -> bool:
+    """Whether it is the disk's fault, and not the file's."""
+    return "No space left" in str(problem) or "quota exceeded" in str(problem)
 
 
 def run(

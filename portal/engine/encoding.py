@@ -34,7 +34,7 @@ def found(head: bytes, *, whole: bool, said: str | None = None, lenient: bool = 
         raise Fault("encoding_not_supported", found="UTF-32")
     two = mark if mark and mark.startswith("utf-16") else wide(head)
     if said == "utf-16":
-        return two or "utf-16-le"
+        return two or _likelier(head)
     if mark or two:
         return mark or two
     if head.count(0) > len(head) * _NULS:
@@ -112,6 +112,15 @@ def _counted(said: str) -> tuple[int, int]:
 
 def _decoded(head: bytes, encoding: str, *, whole: bool, lenient: bool = False) -> str:
     return codecs.getincrementaldecoder(encoding)("replace" if lenient else "strict").decode(head, final=whole)
+
+
+def _likelier(head: bytes) -> str:
+    """Of the two kinds of UTF-16 the one in which more characters are ASCII, as line breaks and commas are."""
+    counts = {}
+    for name, high, low in (("utf-16-le", 1, 0), ("utf-16-be", 0, 1)):
+        pairs = zip(head[high::2], head[low::2], strict=False)
+        counts[name] = sum(not upper and lower in _PLAIN for upper, lower in pairs)
+    return max(counts, key=lambda name: counts[name])
 
 
 def wide(head: bytes) -> str | None:

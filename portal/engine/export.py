@@ -109,17 +109,13 @@ def export(
     sparing = replace(job, share=1 / 16)
     attempts = [(MEMORY_MB, threads, job.usual), (AMPLE_MB, 1, job.frugal), (AMPLE_MB, 1, sparing.frugal)]
     meter.step("exporting", _EXPORTING)
-    try:
+    with database.disk_limits():
         for memory_mb, most_threads, make in attempts:
             with (
                 suppress(duckdb.OutOfMemoryException),
                 database.opened(memory_mb=memory_mb, threads=most_threads, files=[source], folder=folder) as connection,
             ):
                 return make(connection)
-    except duckdb.IOException as problem:
-        if "No space left" in str(problem) or "quota exceeded" in str(problem):
-            raise Fault("disk_full", passing=True) from problem
-        raise
     raise Fault("rows_too_big")
 
 

@@ -21,13 +21,16 @@ _ROW = "CASE json_type({0}) WHEN 'OBJECT' THEN json({0}) ELSE json_object('value
 def to_ndjson(source: Path, target: Path, *, work: Path, stop: Stop, tick: database.Tick) -> None:
     """An array's elements, or those of the only array of objects in an object, or the object itself.
 
-    Raises `Fault`: `json_broken` (with `line` in a small file, else `value`, which element it is), `rows_too_big`.
+    Raises `Fault`: `json_broken` (with `line` in a small file; else `reason`, and `value`, which element it is),
+    `rows_too_big`.
     """
     with database.opened(memory_mb=MEMORY_MB, threads=1, files=[source, target], folder=work) as connection:
         try:
             query = _elements(connection, source, stop)
             to = f"{literal(str(target))} (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01', NULLSTR '')"
             database.run(connection, f"COPY ({query}) TO {to}", stop, tick)
+            if _first(source) == b"[" and _last(source) != b"]":  # DuckDB takes a comma for an end
+                raise _broken(source, "")
         except duckdb.InvalidInputException as problem:
             if "maximum_object_size" in str(problem):
                 raise Fault("rows_too_big") from problem
@@ -65,13 +68,20 @@ def _first(source: Path) -> bytes:
         return file.read(65_536).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
 
 
+def _last(source: Path) -> bytes:
+    with source.open("rb") as file:
+        file.seek(max(0, source.stat().st_size - 65_536))
+        return file.read().rstrip(b" \t\r\n")[-1:]
+
+
 def _broken(source: Path, message: str) -> Fault:
     if source.stat().st_size <= ELEMENT_BYTES:
         try:
             json.loads(source.read_text(encoding="utf-8-sig"))
         except json.JSONDecodeError as problem:
-            return Fault("json_broken", line=problem.lineno, value=None)
+            return Fault("json_broken", line=problem.lineno)
         except (ValueError, RecursionError):
-            return Fault("json_broken", line=1, value=None)
-    place = _PLACE.search(message)
-    return Fault("json_broken", line=None, value=int(place[1]) if place else None)
+            return Fault("json_broken", line=1)
+    if place := _PLACE.search(message):
+        return Fault("json_broken", reason="value", value=int(place[1]))
+    return Fault("json_broken", reason="cut")

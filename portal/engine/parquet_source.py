@@ -1,6 +1,7 @@
 """A Parquet file becomes ours: the same rows in order, with types that every part of the portal knows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -26,32 +27,50 @@ def selection(
 ) -> Sequence[tuple[str, str]]:
     """Names and expressions of the columns to be read.
 
-    Raises `Fault`: `parquet_corrupt`, `parquet_encrypted`, `too_many_columns`, `too_large` where the footer tells of
-    more than `max_bytes`, counting a byte at least for each cell.
+    Raises `Fault`: `too_many_columns`, `too_large` where the footer tells of more than `max_bytes`, counting a byte at
+    least for each cell.
     """
-    read = f"read_parquet({literal(str(source))})"
-    try:
-        connection.execute(f"FROM {read} LIMIT 0")
-        found = [(entry[0], entry[1]) for entry in connection.description or []]
-        sizes = database.run(
-            connection,
-            f"FROM parquet_metadata({literal(str(source))}) "
-            "SELECT coalesce(sum(total_uncompressed_size), 0), coalesce(sum(num_values), 0)",
-            stop,
-        )[0]
-    except duckdb.Error as problem:
-        raise unreadable(problem) from problem
+    read = relation(source)
+    connection.execute(f"FROM {read} LIMIT 0")
+    found = [(entry[0], entry[1]) for entry in connection.description or []]
     if len(found) > MAX_COLUMNS:
         raise Fault("too_many_columns", columns=len(found), limit=MAX_COLUMNS)
+    sizes = database.run(
+        connection,
+        f"FROM parquet_metadata({literal(str(source))}) "
+        "SELECT coalesce(sum(total_uncompressed_size), 0), coalesce(sum(num_values), 0)",
+        stop,
+    )[0]
     if max(int(sizes[0]), int(sizes[1])) > max_bytes:
         raise Fault("too_large", limit=max_bytes)
+    finer = _finer([name for name, kind in found if str(kind.id) == "timestamp_ns"], connection, read, stop)
     names = unique_names([name for name, _ in found])
-    return [(name, _expression(identifier(own), kind)) for name, (own, kind) in zip(names, found, strict=True)]
+    return [
+        (name, f"CAST({identifier(own)} AS VARCHAR)" if own in finer else _expression(identifier(own), kind))
+        for name, (own, kind) in zip(names, found, strict=True)
+    ]
 
 
-def unreadable(problem: duckdb.Error) -> Fault:
-    """What DuckDB cannot read."""
-    return Fault("parquet_encrypted" if "ncrypt" in str(problem) else "parquet_corrupt")
+def _finer(names: Sequence[str], connection: duckdb.DuckDBPyConnection, read: str, stop: Stop) -> set[str]:
+    """Columns with moments that microseconds cannot tell; most that count in nanoseconds have none."""
+    if not names:
+        return set()
+    asked = ", ".join(f"coalesce(bool_or(epoch_ns({identifier(name)}) % 1000 <> 0), false)" for name in names)
+    answers = database.run(connection, f"SELECT {asked} FROM {read}", stop)[0]
+    return {name for name, is_finer in zip(names, answers, strict=True) if is_finer}
+
+
+@contextmanager
+def damage() -> Iterator[None]:
+    """What DuckDB says of a file that it cannot read becomes `Fault`: `parquet_corrupt`, `parquet_encrypted`."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except (duckdb.Error, RuntimeError) as problem:  # the latter where even its message cannot be read
+        if database.is_full(problem):
+            raise
+        raise Fault("parquet_encrypted" if "ncrypt" in str(problem) else "parquet_corrupt") from problem
 
 
 def _expression(cell: str, kind: DuckDBPyType) -> str:

@@ -17,7 +17,6 @@ from portal.engine import database
 from portal.engine.columns import Column
 from portal.engine.stop import Stop
 from portal.engine.values import identifier, literal
-from portal.errors import Fault
 
 EXACT_ROWS = 200_000
 MEMORY_MB = 160
@@ -159,12 +158,8 @@ class _Looker:
         return [[_json(value), count] for value, count in rows]
 
     def _run(self, sql: str) -> list[tuple[Any, ...]]:
-        try:
+        with database.disk_limits():
             return database.run(self._connection, sql, self._stop)
-        except duckdb.IOException as problem:
-            if "No space left" in str(problem):
-                raise Fault("disk_full", passing=True) from problem
-            raise
 
 
 def _counted(column: Column) -> dict[str, str]:

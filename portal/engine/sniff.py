@@ -134,17 +134,21 @@ def _json_kind(text: str, said: str | None) -> str | None:
     if start[0] not in "{[":
         return None
     lines = [line for line in start[: 256 * 1024].split("\n") if line.strip()][:50]
-    if start[0] == "[":  # or a csv whose first cell happens to start with a bracket
-        return "json" if lines[0].rstrip().endswith(("[", "]", ",", "{", "}")) else None
+    if start[0] == "[":
+        if said != "json" and len(lines) > 1 and all(_is(list, line) for line in lines[:2]):
+            return "ndjson"
+        # Or it is a csv whose first cell happens to start with a bracket.
+        json_like = start[1:].lstrip().startswith("{") or lines[0].rstrip().endswith(("[", "]", ",", "{", "}"))
+        return "json" if said == "json" or json_like else None
     if said in ("json", "ndjson"):
         return said
     # A document written over many lines may hold lines that are objects; but it does not begin with one.
-    document = lines[0].strip() == "{" or not any(_is_object(line) for line in lines)
+    document = lines[0].strip() == "{" or not any(_is(dict, line) for line in lines)
     return "json" if document else "ndjson"
 
 
-def _is_object(line: str) -> bool:
+def _is(kind: type, line: str) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(json.loads(line), kind)
     except (ValueError, RecursionError):
         return False

@@ -9,21 +9,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 from xml.etree.ElementTree import ParseError, iterparse
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from defusedxml.common import DefusedXmlException
 from openpyxl.reader import excel
 from openpyxl.utils.escape import unescape
 from openpyxl.utils.exceptions import InvalidFileException
 
+from portal.engine import zip_member
 from portal.engine.csv_dialect import MAX_COLUMNS, has_header, unique_names
 from portal.engine.stop import Stop
+from portal.engine.xlsx_target import SHEET_ROWS
 from portal.errors import Fault
 
 _STRINGS = "xl/sharedStrings.xml"
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _SAMPLE = 100
 _ERRORS = {"#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"}
+# What its XML may be wrong in, beyond the archive it lies in.
+_DAMAGE = (
+    ParseError,
+    DefusedXmlException,
+    InvalidFileException,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,7 @@ def to_ndjson(
     Raises `Fault`: `xlsx_corrupt`, `sheet_unknown` with the names there are, `file_empty`, `too_many_columns`,
     `too_large`.
     """
-    try:
+    with zip_member.damage_as("xlsx_corrupt", *_DAMAGE):
         _check_size(source, max_bytes)
         with source.open("rb") as file, _Strings(source, work / "strings", stop) as strings:
             book = _book(file, strings)
@@ -65,18 +77,6 @@ def to_ndjson(
             finally:
                 book.close()
         raise Fault("file_empty")
-    except (
-        BadZipFile,
-        KeyError,
-        ValueError,
-        ParseError,
-        DefusedXmlException,
-        InvalidFileException,
-        EOFError,
-        TypeError,
-        IndexError,
-    ) as problem:
-        raise Fault("xlsx_corrupt") from problem
 
 
 def _check_size(source: Path, max_bytes: int) -> None:
@@ -168,7 +168,7 @@ def _written(
             cells = [*map(_value, row), *[None] * (len(names) - len(row))]
             out.write(json.dumps(dict(zip(names, cells, strict=True)), ensure_ascii=False) + "\n")
             if not number % 1000:
-                report(min(0.99, number / 1_048_576))
+                report(min(0.99, number / SHEET_ROWS))
     return names
 
 
@@ -178,17 +178,16 @@ def _chained(first: list[list[Any]], rows: Iterator[list[Any]]) -> Iterator[list
 
 
 def _rows(sheet: Any, stop: Stop) -> Iterator[list[Any]]:
-    """Rows without the empty cells at their ends, and without the empty rows at the end of the sheet."""
-    empty = 0
-    for row in sheet.iter_rows(values_only=True):
+    """Rows without the empty cells at their ends, and without empty rows."""
+    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
         stop.check()
+        if number > SHEET_ROWS:  # its reader makes rows up to whatever number a file claims
+            raise Fault("xlsx_corrupt")
         cells = list(row)
         while cells and cells[-1] is None:
             cells.pop()
-        if not cells:
-            empty += 1
-            continue
-        yield cells
+        if cells:
+            yield cells
 
 
 def _value(cell: Any) -> Any:

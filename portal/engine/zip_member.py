@@ -1,5 +1,6 @@
 """One file out of a zip archive. Names are labels only: nothing is ever written under one."""
 
+import errno
 import struct
 import zipfile
 import zlib
@@ -16,6 +17,16 @@ _PIECE = 256 * 1024
 _END, _END64 = b"PK\x05\x06", b"PK\x06\x06"
 _TAIL = 66 * 1024  # the end record stands behind at most a comment of 64 KiB
 _ENCRYPTED, _UTF8 = 0x1, 0x800
+_DAMAGE: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    EOFError,
+    OSError,
+    struct.error,
+    ValueError,
+    RuntimeError,
+)
 
 
 def is_workbook(file: IO[bytes]) -> bool:
@@ -46,25 +57,22 @@ def shown(name: str) -> str:
 
 
 @contextmanager
+def damage_as(code: str, *more: type[Exception]) -> Iterator[None]:
+    """What reading a damaged archive raises, and `more`, becomes `Fault(code)`; not what the disk raises."""
+    try:
+        yield
+    except _DAMAGE + more as problem:
+        if isinstance(problem, OSError) and problem.errno not in (None, errno.EINVAL):  # a place before the beginning
+            raise
+        raise Fault(code) from problem
+
+
+@contextmanager
 def _opened(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     if _directory_bytes(file) > DIRECTORY_MAX:
         raise Fault("zip_too_many", limit=MEMBERS_MAX)
-    try:
-        with zipfile.ZipFile(file) as archive:
-            yield archive
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        LZMAError,
-        EOFError,
-        OSError,
-        struct.error,
-        ValueError,
-        NotImplementedError,
-    ) as problem:
-        if isinstance(problem, OSError) and problem.errno:  # the disk's, not the archive's
-            raise
-        raise Fault("zip_corrupt") from None
+    with damage_as("zip_corrupt"), zipfile.ZipFile(file) as archive:
+        yield archive
 
 
 def _directory_bytes(file: IO[bytes]) -> int:

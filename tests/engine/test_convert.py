@@ -154,7 +154,7 @@ def test_csv_of_every_shape(load: Load, content: str, rows: list[list[Any]]) -> 
         ("1\n", 0, {"reason": "columns", "expected": 2, "found": 1}),
         ("1,2,3\n4,5\n", 0, {"reason": "columns", "expected": 2, "found": 3}),
         ('"x\n\ny",1\n1,2,3\n', 3, {"reason": "columns", "expected": 2, "found": 3}),
-        ('1,"x"y\n', 0, {"reason": "quote"}),
+        ('1,"x"y\n', 0, {"reason": "after_quote"}),
         ('1,2\n3,"x\n4,5\n', 1, {"reason": "quote"}),
         ('1,"' + "x" * 2_100_000 + '"\n', 0, {"reason": "too_long"}),
     ],

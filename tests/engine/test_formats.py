@@ -101,16 +101,19 @@ def test_types_of_parquet(site: Site, fetch: Fetch, tmp_path: Path) -> None:
     query = (
         "SELECT 1::TINYINT AS a, 18446744073709551615::UBIGINT AS b, 0.1::FLOAT AS c, 'x'::BLOB AS d, "
         "'2026-01-02 03:04:05.123456789'::TIMESTAMP_NS AS e, MAP {'k': 1} AS f, [1, 2] AS g, {'h': 'i'} AS h, "
-        "TIMESTAMPTZ '2026-01-02 03:04:05+08' AS j, 1.50::DECIMAL(5, 2) AS k, uuid() AS l, TIME '03:04:05' AS m"
+        "TIMESTAMPTZ '2026-01-02 03:04:05+08' AS j, 1.50::DECIMAL(5, 2) AS k, uuid() AS l, TIME '03:04:05' AS m, "
+        "'2026-01-02 03:04:05.123456'::TIMESTAMP_NS AS n, NULL::TIMESTAMP_NS AS o, '2026-01-02'::TIMESTAMP_S AS p"
     )
     found = fetch(site.file("/p", parquet(tmp_path / "p", query)))
     kinds = {column.name: column.type for column in found.columns}
     assert kinds == {
-        "a": "integer", "b": "integer", "c": "number", "d": "text", "e": "timestamp", "f": "json", "g": "integer[]",
+        "a": "integer", "b": "integer", "c": "number", "d": "text", "e": "text", "f": "json", "g": "integer[]",
         "h": "struct", "j": "timestamp with time zone", "k": "decimal(5,2)", "l": "text", "m": "time",
+        "n": "timestamp", "o": "timestamp", "p": "timestamp",
     }  # fmt: skip
     row = dict(zip(kinds, rows(found)[0], strict=True))
     assert (row["b"], row["c"], row["d"], row["f"], row["k"]) == ("18446744073709551615", 0.1, "eA==", {"k": 1}, "1.50")
+    assert (row["e"], row["n"]) == ("2026-01-02 03:04:05.123456789", "2026-01-02T03:04:05.123456")
     assert row["j"] == "2026-01-01T19:04:05Z"
 
 

@@ -140,7 +140,7 @@ def test_no_data(path: Path, content: bytes, found: str) -> None:
         (b'{\n "a": 1\n}\n', "json"),
         (b'[\n{"a": 1}\n]\n', "json"),
         (b'[{"a": 1}]', "json"),
-        (b"[1,2]\n[3,4]\n", "json"),
+        (b"[1,2]\n[3,4]\n", "ndjson"),
         (b"a\tb\n1\t2\n", "tsv"),
     ],
 )

@@ -135,7 +135,7 @@ DATA_SENTENCES: dict[str, Any] = {
     "encoding_unknown": _("Choose one of %(choices)s, or leave it empty."),
     "quote_unknown": _("Choose a double or a single quotation mark, or none."),
     "delimiter_invalid": _("Give one character that no value contains, such as , or ;."),
-    "text_invalid": _("Use at most 500 characters of text."),
+    "text_invalid": _("Give a text of at most 500 characters."),
     "flag_invalid": _("Say true or false."),
     "uuid_invalid": _("This is no id."),
     "description_invalid": _("Use at most %(most)s characters."),

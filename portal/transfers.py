@@ -13,7 +13,7 @@ from uuid import uuid4
 from flask import Request as FlaskRequest
 from flask import Response, g, request
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 
 from portal import limits
 from portal.errors import Invalid, Unavailable
@@ -74,23 +74,19 @@ def form_file(field: str) -> Iterator[tuple[str, Received]]:
 
 
 def download(export: Export) -> Response:
-    """The file of an export, or the part of it that is asked for; ETag and Repr-Digest (RFC 9530) are of the whole."""
+    """The file of an export, or the part of it that is asked for; ETag and Repr-Digest (RFC 9530) are of the whole.
+
+    Conditions are those of RFC 9110. Raises `PreconditionFailed`, `RequestedRangeNotSatisfiable`, `Unavailable`.
+    """
     etag = f'"{export.sha256}"'
-    if request.if_none_match.contains(export.sha256):
+    if request.if_match and export.sha256 not in request.if_match:
+        raise PreconditionFailed
+    if request.if_none_match.contains_weak(export.sha256):
         return Response(status=304, headers={"ETag": etag})
     start, end, status = 0, export.bytes, 200
-    wanted = request.range
-    if (
-        wanted
-        and request.if_range.etag in (None, export.sha256)
-        and not request.if_range.date
-        and len(wanted.ranges) == 1
-    ):
-        found = wanted.range_for_length(export.bytes)
-        if found is None:
-            raise RequestedRangeNotSatisfiable(length=export.bytes)
-        (start, end), status = found, 206
-    answer = Response(status=status, mimetype=export.media_type)
+    if part := _part(etag, export.bytes):
+        (start, end), status = part, 206
+    answer = Response(status=status, content_type=export.media_type)
     answer.headers["ETag"] = etag
     answer.headers["Accept-Ranges"] = "bytes"
     answer.headers["Content-Length"] = str(end - start)
@@ -109,6 +105,19 @@ def download(export: Export) -> Response:
             release()
             raise
     return answer
+
+
+def _part(etag: str, size: int) -> tuple[int, int] | None:
+    """The bytes that are asked for, None for all: several parts, and what is no range of bytes, are not answered."""
+    wanted = request.range
+    if request.method != "GET" or not wanted or wanted.units != "bytes" or len(wanted.ranges) != 1:
+        return None
+    if request.headers.get("If-Range", etag) != etag:  # a weak tag, too, says that it may be another file
+        return None
+    found = wanted.range_for_length(size)
+    if found is None:
+        raise RequestedRangeNotSatisfiable(length=size)
+    return found
 
 
 def disposition(filename: str) -> str:

@@ -229,6 +229,7 @@ def status_sentence(status: int) -> str:
     others = {
         403: _("You may not do this."),
         405: _("This address does not take that method."),
+        412: _("The file is not the one you know."),
         413: _("What was sent is too large."),
         415: _("Send JSON."),
         416: _("The file is not so long."),

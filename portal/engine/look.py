@@ -25,6 +25,7 @@ from portal.errors import Fault
 MEMORY_MB, THREADS = 128, 2
 AMPLE_MB = 320  # with one thread, for rows too wide for that: each of a thousand columns has vectors of its own
 AT_ONCE, PATIENCE = 2, 5.0  # looks in one process, and the seconds that one waits for its turn
+_WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}  # as JavaScript and Python's JSON write them
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
 
@@ -51,7 +52,7 @@ def look(
 ) -> Look:
     """Up to `limit` rows from `offset` on, of the columns `names` (else all), in the file's order unless sorted.
 
-    Dates and times are ISO 8601, decimals text, bytes base64; NaN and the infinities are None, as JSON has none.
+    Dates and times are ISO 8601, decimals text, bytes base64; NaN, Infinity and -Infinity are texts, as JSON has none.
     Texts longer than `cell_chars` are cut. Raises `Fault`: what `query` raises, `file_missing`, `look_too_slow`,
     `look_too_large`, `look_busy`.
     """
@@ -133,9 +134,9 @@ def _interrupted_after(seconds: float, connection: duckdb.DuckDBPyConnection) ->
 def _plain(value: Any, kind: DuckDBPyType) -> Any:
     match value:
         case str() if str(kind) == "JSON":
-            return json.loads(value, parse_constant=lambda _: None)
+            return json.loads(value, parse_constant=str)
         case float():
-            return value if math.isfinite(value) else None
+            return value if math.isfinite(value) else _WORDS[str(value)]
         case dt.datetime() | dt.date() | dt.time():
             return value.isoformat().replace("+00:00", "Z")
         case decimal.Decimal() | uuid.UUID() | dt.timedelta():

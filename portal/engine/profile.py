@@ -153,7 +153,7 @@ class _Looker:
         cell = identifier(column.name)
         shown = f"left({cell}, {TEXT_CHARS})" if kind == "text" else cell
         told = "CAST(v AS VARCHAR)" if kind == "time" else "v"
-        counted = f"SELECT {shown} AS v, count(*) AS n FROM {self._some} WHERE {cell} IS NOT NULL GROUP BY 1"
+        counted = f"SELECT {shown} AS v, count(*) AS n FROM {self._some} WHERE {_finite(column)} GROUP BY 1"
         rows = self._run(f"SELECT {told}, n FROM ({counted}) ORDER BY n DESC, v LIMIT {TOP}")
         return [[_json(value), count] for value, count in rows]
 

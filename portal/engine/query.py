@@ -18,6 +18,7 @@ CONDITIONS_MAX, SORTS_MAX, LIST_MAX, TEXT_MAX = 20, 3, 100, 1000
 _COMPARISONS = {"eq": "=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _PARTS = {"contains": "contains", "starts_with": "starts_with"}
 _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?")
+_NOT_FINITE = {"nan", "inf", "-inf", "infinity", "-infinity"}
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,8 @@ def _integer(value: Any) -> Any:
 
 
 def _number(value: Any) -> float:
+    if str(value).strip().lower() in _NOT_FINITE:
+        return float(value)
     number = float(_decimal(value))
     if not math.isfinite(number):
         raise ValueError

@@ -1,6 +1,7 @@
 """Datasets: publish what a fetch made, find, look at, describe and remove what one owns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -114,11 +115,10 @@ def rows(
     Raises `Invalid` for what cannot be asked, `Unavailable` for what cannot be answered now.
     """
     columns, seconds = columns_of(dataset), settings().look_seconds
-    try:
+    with _invalid("where"):
         query.where_sql(where, columns)
+    with _invalid("sort"):
         query.order_sql(sort, columns)
-    except Fault as fault:
-        raise Invalid(fault.code, field=str(fault.params.get("column") or "where"), **fault.params) from None
     try:
         with gateways().store.opened(dataset.store_key, dataset.stored_sha256) as path:
             return looking.look(
@@ -138,11 +138,17 @@ def rows(
 
 def asked(dataset: Dataset, where: Any, sort: Sequence[str], **page: Any) -> Look:
     """`rows`, with conditions and sort columns as a program sends them."""
+    with _invalid("where"):
+        conditions = query.conditions_from(where)
+    return rows(dataset, where=conditions, sort=query.sort_from(sort, columns_of(dataset)), **page)
+
+
+@contextmanager
+def _invalid(field: str) -> Iterator[None]:
     try:
-        conditions, order = query.conditions_from(where), query.sort_from(sort, columns_of(dataset))
+        yield
     except Fault as fault:
-        raise Invalid(fault.code, field="where", **fault.params) from None
-    return rows(dataset, where=conditions, sort=order, **page)
+        raise Invalid(fault.code, field=field, **fault.params) from None
 
 
 def change(user: User, uuid: UUID, *, name: str | None = None, description: str | None = None) -> Dataset:

@@ -46,7 +46,7 @@ def cities(stage: Stage, dataset: str, *asked: tuple[str, str]) -> tuple[list[st
 
 
 def test_rows_are_sorted(stage: Stage, dataset: str) -> None:
-    assert cities(stage, dataset) == (["Oslo", "上海", "Rome", "-minus"], 4)
+    assert cities(stage, dataset) == cities(stage, dataset, ("sort", "")) == (["Oslo", "上海", "Rome", "-minus"], 4)
     assert cities(stage, dataset, ("sort", "city"))[0] == ["-minus", "Oslo", "Rome", "上海"]
     assert cities(stage, dataset, ("sort", "-people"), ("sort", "city"))[0] == ["Rome", "上海", "Oslo", "-minus"]
     assert cities(stage, dataset, ("sort", "-people"), ("sort", "-city"))[0] == ["上海", "Rome", "Oslo", "-minus"]
@@ -61,7 +61,9 @@ def test_rows_are_filtered(stage: Stage, dataset: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "code", "field"),
     [
-        ([("sort", "nothing")], "column_unknown", "nothing"),
+        ([("sort", "nothing")], "column_unknown", "sort"),
+        ([("where", '[{"column": "nothing", "op": "eq", "value": 1}]')], "column_unknown", "where"),
+        ([("where", '[{"column": "people", "op": "eq", "value": "x"}]')], "condition_invalid", "where"),
         ([("sort", name) for name in ("city", "people", "city", "people")], "invalid", "sort"),
         ([("where", "{")], "condition_invalid", "where"),
         ([("limit", "0")], "invalid", "limit"),

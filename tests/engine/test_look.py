@@ -33,9 +33,9 @@ def test_each_kind_of_value(parquet: Path) -> None:
     rows = first_rows(parquet, 3)
     assert rows[0] == [
         0, 9007199254740993, "1.10", "2026-01-02", "2026-01-02T10:00:00.500000", "2026-01-02T02:00:00Z", "10:00:00",
-        None, "/wA=", {"a": [1, None], "b": {"c": "2026-01-01"}}, None, {"x": [1, None]}, [1], "中", True,
+        "NaN", "/wA=", {"a": [1, None], "b": {"c": "2026-01-01"}}, None, {"x": [1, "NaN"]}, [1], "中", True,
     ]  # fmt: skip
-    assert [row[7] for row in rows] == [None, None, 0.1]
+    assert [row[7] for row in rows] == ["NaN", "-Infinity", 0.1]
     json.dumps(rows, allow_nan=False)
 
 

@@ -61,6 +61,7 @@ def test_numbers_that_are_none(profiled: Profiled) -> None:
     found = profiled("SELECT unnest(['nan', 'inf', '-inf', '1.5', '2.5']::DOUBLE[]) AS n")["n"]
     assert (found["count"], found["not_finite"], found["min"], found["max"]) == (5, 3, 1.5, 2.5)
     assert sum(found["histogram"]["counts"]) == 2
+    assert found["top"] == [[1.5, 1], [2.5, 1]]
 
 
 def test_the_widest_span(profiled: Profiled) -> None:

@@ -44,7 +44,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("t", "starts_with", "上", [2]), ("t", "is_null", None, [3]), ("t", "eq", "", [4]), ("x", "ge", "-2", [1, 2, 3]),
         ("d", "lt", "2026-01-15", [1, 4]), ("at", "eq", "2026-01-01T08:00", [1]), ("z", "eq", "2026-01-01T08:00:00+08:00", [1]),
         ("b", "eq", True, [1, 4]), ("b", "eq", "FALSE", [2]), ("l", "contains", "3", [2]), ("l", "not_null", None, [1, 2, 4]),
-        ("d", "contains", "1899", [4]),
+        ("d", "contains", "1899", [4]), ("x", "eq", "NaN", [3]), ("x", "lt", "Infinity", [1, 2]), ("x", "is_null", None, [4]),
     ],
 )  # fmt: skip
 def test_conditions(table: Path, column: str, op: str, value: Any, expected: list[int]) -> None:
@@ -56,7 +56,7 @@ def test_conditions(table: Path, column: str, op: str, value: Any, expected: lis
     ("column", "op", "value", "reason"),
     [
         ("n", "eq", "x", "integer"), ("n", "eq", True, "integer"), ("n", "eq", None, "integer"), ("n", "eq", "1_0", "integer"),
-        ("x", "lt", "inf", "number"), ("d", "eq", "2026-02-30", "date"), ("b", "eq", "yes", "boolean"), ("l", "eq", [1], "nested"),
+        ("x", "lt", "endless", "number"), ("n", "eq", "nan", "integer"), ("d", "eq", "2026-02-30", "date"), ("b", "eq", "yes", "boolean"), ("l", "eq", [1], "nested"),
         ("n", "in", [], "list"), ("n", "in", "1", "list"), ("n", "in", [1] * 101, "list"), ("t", "eq", "x" * 1001, "text"),
         ("t", "eq", "\x00", "text"), ("t", "eq", {"a": 1}, "text"), ("t", "contains", None, "text"), ("t", "like", "x", "op"),
         ("at", "eq", "soon", "timestamp"),

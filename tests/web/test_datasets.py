@@ -167,7 +167,7 @@ def made(app: APIFlask, stage: Stage, rows: str) -> UUID:
                 task_id=task.id,
                 dataset_id=dataset.id,
                 filename='数据 "1".csv',
-                media_type="text/csv; charset=utf-8",
+                media_type="text/csv; charset=gb18030",
                 rows=3,
                 bytes=len(content),
                 sha256=hashlib.sha256(content).hexdigest(),
@@ -199,7 +199,36 @@ def test_a_download_and_its_parts(app: APIFlask, stage: Stage, made: UUID) -> No
     assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, "bytes */10240")
     assert alice.get(address, headers={"If-None-Match": etag}).status_code == 304
     assert (alice.head(address).data, alice.head(address).headers["Content-Length"]) == (b"", "10240")
+    assert whole.headers["Content-Type"] == "text/csv; charset=gb18030"
     assert stage.browser("bob").get(address).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Range": "bytes=5-", "If-Range": "W/{etag}"}, 200),
+        ({"Range": "bytes=5-", "If-Range": "Sat, 28 Nov 2026 10:00:00 GMT"}, 200),
+        ({"Range": "lines=5-9"}, 200),
+        ({"Range": "bytes=5-9,20-30"}, 200),
+        ({"Range": "bytes=9-5"}, 200),
+        ({"If-None-Match": "W/{etag}"}, 304),
+        ({"If-None-Match": '"other", {etag}'}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": '"other"', "Range": "bytes=5-"}, 206),
+        ({"If-Match": "{etag}", "Range": "bytes=5-"}, 206),
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-Match": "W/{etag}"}, 412),
+    ],
+)
+def test_conditions_of_a_download(stage: Stage, made: UUID, headers: dict[str, str], status: int) -> None:
+    alice, address = stage.browser("alice"), f"/tasks/{made}/download"
+    etag = alice.head(address).headers["ETag"]
+    sent = {name: value.format(etag=etag) for name, value in headers.items()}
+    with alice.get(address, headers=sent) as answer:
+        assert answer.status_code == status
+    if status == 206:
+        assert alice.head(address, headers=sent).headers["Content-Length"] == "10240"  # parts are for GET alone
 
 
 def test_an_export_past_its_retention_goes(app: APIFlask, made: UUID) -> None:

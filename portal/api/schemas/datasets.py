@@ -12,12 +12,15 @@ from portal import limits
 from portal.api.schemas import Answer, Body
 from portal.errors import Invalid
 
-_WHERE = 'conditions that all must hold, as JSON: [{"column": "year", "op": "ge", "value": 2020}]'
+_WHERE = (
+    'conditions that all must hold, as JSON: [{"column": "year", "op": "ge", "value": 2020}]; the ops are those of an '
+    "export's where"
+)
 _SORT = "a column to sort by, with - before it for falling order; may be repeated"
 
 
 def _every_sort(_: object) -> list[str]:
-    return request.args.getlist("sort")  # APIFlask hands on but the first one of a name
+    return list(filter(None, request.args.getlist("sort")))  # APIFlask hands on but the first one of a name
 
 
 class ColumnAnswer(Answer):
@@ -75,9 +78,11 @@ class RowsQuery(BaseModel):
 
 
 class RowsAnswer(Answer):
-    """Rows, each a list in the order of `columns`; dates are ISO 8601, decimals are strings.
+    """Rows, each a list in the order of `columns`. In the file's order unless sorted, empty cells last.
 
-    In the file's order unless sorted. `matching` rows fit the conditions, of `rows` in all.
+    Dates and times are ISO 8601. Strings, too, are decimals, whole numbers of more than 64 bits, bytes (base64), and
+    numbers that are not finite: NaN, Infinity, -Infinity. Whole numbers above 2^53 are JSON numbers all the same: read
+    them with a parser that keeps their digits. `matching` rows fit the conditions, of `rows` in all.
     """
 
     columns: list[ColumnAnswer]

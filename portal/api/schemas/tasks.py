@@ -60,12 +60,14 @@ class TaskBody(Body):
 
     `fetch` takes `url`, or the `upload` of a file sent before, and as far as they are not to be found out: `name`,
     `format` (csv, tsv, json, ndjson, parquet, xlsx), `encoding`, `delimiter`, `quote`, `header`, `member` of an
-    archive, `sheet` of a workbook; `skip_broken` leaves out rows that cannot be read; `headers` are sent with the
-    request, kept encrypted, and never answered.
+    archive, `sheet` of a workbook; what a file has no use for is not looked at. `skip_broken` leaves out rows that
+    cannot be read; `headers` are sent with the request, kept encrypted, and never answered.
 
-    `export` takes `dataset`, `format` (csv, tsv, json, ndjson, xlsx, parquet), and if need be `columns`, `where`,
-    `encoding` (utf-8, utf-8-bom, gb18030), `packing` (gzip, zstd). `where` is a list of conditions that all must hold,
-    `{column, op, value}` with op eq, ne, lt, le, gt, ge, contains, starts_with, in, is_null or not_null.
+    `export` takes `dataset`, `format` (csv, tsv, json, ndjson, xlsx, parquet), and if need be `columns` (none: all),
+    `where`, `encoding` (utf-8, utf-8-bom, gb18030), `packing` (gzip, zstd). `where` is a list of conditions that all
+    must hold, `{column, op, value}` with op eq, ne, lt, le, gt, ge, contains, starts_with, in (a list), is_null or
+    not_null. `contains` and `starts_with` ignore case; `ne` holds for empty cells, too. In JSON and NDJSON decimals of
+    more than 15 digits are strings, numbers that are not finite null; in XLSX what no cell can hold exactly is text.
     """
 
     kind: Kind
@@ -80,7 +82,7 @@ class RetryQuery(BaseModel):
 class TasksQuery(PageQuery):
     """Which tasks, and where to go on in their list. `text` is a part of the name or the address."""
 
-    status: Status | Literal["live", "ended"] | None = None
+    status: Literal[Status, "live", "ended"] | None = None
     kind: Kind | None = None
     since: Annotated[Moment | None, Field(description="submitted at this moment or later")] = None
     until: Annotated[Moment | None, Field(description="submitted before this moment")] = None

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import duckdb
 
-from portal.engine import broken_rows, csv_source, database, json_source, ndjson_source, parquet_source
+from portal.engine import broken_rows, csv_source, database, json_source, ndjson_source, parquet_rows, parquet_source
 from portal.engine.broken_rows import Broken
 from portal.engine.columns import Column, readable
 from portal.engine.csv_dialect import Dialect
@@ -233,7 +233,7 @@ class _Job:
         with parquet_source.damage():
             found = parquet_source.selection(self.connection, self.source, self.stop, max_bytes=self.max_bytes)
             columns = [(name, (), expression) for name, expression in found]
-            plan = _Plan(parquet_source.relation(self.source), columns)
+            plan = _Plan(parquet_rows.relation(self.source), columns)
             try:
                 return self._copy(plan, [()] * len(columns), self.report)
             except _Misfit as misfit:
@@ -279,7 +279,7 @@ class _Job:
             if MISFIT in str(problem):
                 raise _Misfit from problem
             raise
-        self.connection.execute(f"FROM read_parquet({literal(str(self.target))}) LIMIT 0")
+        self.connection.execute(f"FROM {parquet_rows.relation(self.target)} LIMIT 0")
         written = self.connection.description or []
         return Converted(rows, [Column(entry[0], readable(entry[1])) for entry in written])
 

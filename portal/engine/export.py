@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import duckdb
 
-from portal.engine import database, text_target, xlsx_target
+from portal.engine import database, parquet_rows, text_target, xlsx_target
 from portal.engine.columns import Column
 from portal.engine.meter import Meter
 from portal.engine.packed import Counted, packed
@@ -206,7 +206,7 @@ class _Job:
 
     @property
     def _all(self) -> str:
-        return f"read_parquet({literal(str(self.source))})"
+        return parquet_rows.relation(self.source)
 
     @contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:

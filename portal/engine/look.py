@@ -16,10 +16,10 @@ from typing import Any
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
-from portal.engine import database
+from portal.engine import database, parquet_rows
 from portal.engine.columns import Column, children
 from portal.engine.query import Condition, Sort, order_sql, where_sql
-from portal.engine.values import identifier, literal
+from portal.engine.values import identifier
 from portal.errors import Fault
 
 MEMORY_MB, THREADS = 128, 2
@@ -59,10 +59,14 @@ def look(
     condition, values = where_sql(where, columns)
     order = order_sql(sort, columns)
     chosen = [column for column in columns if not names or column.name in names]
-    source = f"read_parquet({literal(str(path))})"
+    source = parquet_rows.relation(path)
+    rows = source
+    if order:  # ties, too, stand in one order, or pages would repeat some rows and leave out others
+        rows, place = parquet_rows.numbered(path, columns)
+        order += f", {place}"
     query = (
         f"SELECT {', '.join(_shown(column, cell_chars) for column in chosen)} "
-        f"FROM (FROM {source} {condition} {order} LIMIT {int(limit)} OFFSET {int(offset)})"
+        f"FROM (FROM {rows} {condition} {order} LIMIT {int(limit)} OFFSET {int(offset)})"
     )
     counting = f"SELECT count(*) FROM {source} {condition}" if condition else ""
     with _turn():

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
-from portal.engine import database
+from portal.engine import database, parquet_rows
 from portal.engine.columns import children
 from portal.engine.csv_dialect import MAX_COLUMNS, unique_names
 from portal.engine.stop import Stop
@@ -30,7 +30,7 @@ def selection(
     Raises `Fault`: `too_many_columns`, `too_large` where the footer tells of more than `max_bytes`, counting a byte at
     least for each cell.
     """
-    read = relation(source)
+    read = parquet_rows.relation(source)
     connection.execute(f"FROM {read} LIMIT 0")
     found = [(entry[0], entry[1]) for entry in connection.description or []]
     if len(found) > MAX_COLUMNS:
@@ -99,7 +99,3 @@ def _is_plain(kind: DuckDBPyType) -> bool:
     if kind.id in ("list", "struct"):
         return all(_is_plain(child) for _, child in children(kind))
     return kind.id in _AS_THEY_ARE and kind.id not in ("float",)
-
-
-def relation(source: Path) -> str:
-    return f"read_parquet({literal(str(source))})"

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from portal.engine import database
+from portal.engine import database, parquet_rows
 from portal.engine.columns import Column
 from portal.engine.stop import Stop
 from portal.engine.values import identifier, literal
@@ -59,20 +59,17 @@ class _Looker:
         self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[Column], stop: Stop
     ) -> None:
         self._connection, self._stop = connection, stop
-        self._all = f"read_parquet({literal(str(path))})"
+        self._all = parquet_rows.relation(path)
         self._rows = int(self._run(f"SELECT count(*) FROM {self._all}")[0][0])
         self._exact = self._rows <= EXACT_ROWS
-        self._some = self._all if self._exact else self._windows(columns)
+        self._some = self._all if self._exact else self._windows(path, columns)
 
-    def _windows(self, columns: Sequence[Column]) -> str:
-        # Row groups without any of these rows are not read. A column may be named like DuckDB's number: all get others.
+    def _windows(self, path: Path, columns: Sequence[Column]) -> str:
+        # Row groups without any of these rows are not read.
+        rows, place = parquet_rows.numbered(path, columns)
         starts = (self._rows * n // WINDOWS for n in range(WINDOWS))
-        within = " OR ".join(f"(file_row_number >= {at} AND file_row_number < {at + WINDOW_ROWS})" for at in starts)
-        places = [f"c{n}" for n in range(len(columns))]
-        named = ", ".join(
-            f"{place} AS {identifier(column.name)}" for place, column in zip(places, columns, strict=True)
-        )
-        return f"(SELECT {named} FROM {self._all} t({', '.join(places)}) WHERE {within})"
+        within = " OR ".join(f"({place} >= {at} AND {place} < {at + WINDOW_ROWS})" for at in starts)
+        return f"(FROM {rows} WHERE {within})"
 
     def scan(self, columns: Sequence[Column]) -> Iterator[tuple[Column, Found]]:
         """What takes all rows; of fewer columns at once, and in the end of counts alone, if memory is short."""

@@ -44,6 +44,22 @@ def test_a_page(parquet: Path) -> None:
     assert first_rows(parquet, 2, offset=9) == []
 
 
+@pytest.mark.parametrize("where", [(), (Condition("place", "ge", 1000),)], ids=len)
+def test_pages_of_rows_that_are_alike_are_neither_repeated_nor_left_out(
+    where: tuple[Condition, ...], tmp_path: Path
+) -> None:
+    path, rows = tmp_path / "alike.parquet", 200_000
+    columns = [Column("file_row_number", "integer"), Column("place", "integer")]  # as our own columns are called
+    query = f"SELECT i % 3 AS file_row_number, i AS place FROM range({rows}) t(i)"
+    duckdb.connect().execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 12288)")
+    fitting = [n for n in range(rows) if not where or n >= 1000]
+    expected = sorted(fitting, key=lambda n: -(n % 3))
+    sort = [Sort("file_row_number", descending=True)]
+    for start in (0, 50, 100, 70_000, 150_000):
+        found = look(path, columns, where=where, sort=sort, offset=start, limit=50).rows
+        assert [row[1] for row in found] == expected[start : start + 50]
+
+
 def test_no_parquet(tmp_path: Path) -> None:
     with pytest.raises(Fault, match="file_missing"):
         first_rows(tmp_path / "absent", 1)

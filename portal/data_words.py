@@ -144,6 +144,7 @@ DATA_SENTENCES: dict[str, Any] = {
     "export_choice_invalid": _("This format cannot be made so. Choose another %(choice)s."),
     "packing_unknown": _("Choose one of %(choices)s, or leave it empty."),
     "columns_invalid": _("Give a list of names of columns."),
+    "column_missing": _("Choose the column that the value is to be compared with."),
     "column_unknown": _("There is no column “%(column)s”."),
     "xlsx_cell_too_long": _(
         "The text in column “%(column)s”, row %(row)s is longer than a cell of Excel may be. Choose another format."

@@ -67,7 +67,8 @@ TRANSFERS = 8  # uploads and downloads at once in a web process: other requests 
 PAGE_SIZE = 20
 PAGE_SIZE_MAX = 100
 PREVIEW_ROWS = 50
-CELL_CHARS = 300  # of a text on a page
+CELL_CHARS = 300  # of a text on a page of rows
+CELL_CHARS_ALONE = 20_000  # of a text on the page of one row
 ROWS_MAX = 1000
 
 PASSWORD_MIN, PASSWORD_MAX = 8, 128

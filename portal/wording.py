@@ -201,6 +201,8 @@ def task_name(task: Any) -> str:
     """A task's name, else the last part of its address (what follows a `?` may be secret), else its kind."""
     if task.kind == "export" and task.result:
         return str(task.result["filename"])
+    if task.kind == "export" and task.params.get("name"):
+        return f"{task.params['name']}.{task.params['format']}"
     path = str(task.params.get("url") or "").partition("?")[0].partition("#")[0]
     return str(task.params.get("name") or "") or path.rstrip("/").rpartition("/")[2] or str(KINDS[task.kind])
 

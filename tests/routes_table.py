@@ -154,10 +154,12 @@ PAGES: dict[str, Row] = {
     "POST /tasks/<uuid:uuid>/cancel": owner("303 /tasks/<uuid>"),
     "POST /tasks/<uuid:uuid>/retry": owner("303 /tasks/<uuid>"),
     "GET /tasks/<uuid:uuid>/download": owner(404),  # it is no export
+    "GET /uploads/": members("302 /tasks/"),
     "POST /uploads/": members(422),  # no file
     "GET /datasets/": members(200),
     "GET /datasets/<uuid:uuid>": owner(200),
     "GET /datasets/<uuid:uuid>/columns": owner(200),
+    "GET /datasets/<uuid:uuid>/row": owner(200),
     "GET /datasets/<uuid:uuid>/edit": owner(200),
     "POST /datasets/<uuid:uuid>/edit": owner("303 /datasets/<uuid>"),
     "GET /datasets/<uuid:uuid>/export": owner(200),

@@ -21,6 +21,11 @@ class Column:
     name: str
     type: str
 
+    @property
+    def is_nested(self) -> bool:
+        """Whether its cells hold several values each."""
+        return self.type in ("json", "struct") or self.type.endswith("]") or self.type.startswith(("map", "union"))
+
 
 def readable(kind: DuckDBPyType) -> str:
     """DuckDB's type in words for people."""

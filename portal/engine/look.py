@@ -53,8 +53,8 @@ def look(
     """Up to `limit` rows from `offset` on, of the columns `names` (else all), in the file's order unless sorted.
 
     Dates and times are ISO 8601, decimals text, bytes base64; NaN, Infinity and -Infinity are texts, as JSON has none.
-    Texts longer than `cell_chars` are cut. Raises `Fault`: what `query` raises, `file_missing`, `look_too_slow`,
-    `look_too_large`, `look_busy`.
+    With `cell_chars` texts longer than that are cut, and so are nested values, which are JSON texts then. Raises
+    `Fault`: what `query` raises, `file_missing`, `look_too_slow`, `look_too_large`, `look_busy`.
     """
     condition, values = where_sql(where, columns)
     order = order_sql(sort, columns)
@@ -86,10 +86,10 @@ def _looked(connection: duckdb.DuckDBPyConnection, query: str, counting: str, va
 
 def _shown(column: Column, cell_chars: int | None) -> str:
     cell = identifier(column.name)
-    if cell_chars is None or column.type != "text":
+    if cell_chars is None or not (column.type == "text" or column.is_nested):
         return cell
-    most = int(cell_chars)
-    return f"CASE WHEN length({cell}) > {most} THEN left({cell}, {most}) || '…' ELSE {cell} END AS {cell}"
+    most, text = int(cell_chars), f"CAST(to_json({cell}) AS VARCHAR)" if column.is_nested else cell
+    return f"CASE WHEN length({text}) > {most} THEN left({text}, {most}) || '…' ELSE {text} END AS {cell}"
 
 
 @contextmanager

@@ -132,7 +132,7 @@ class _Looker:
         number = f"CAST({cell} AS DOUBLE)" if kind == "number" else f"epoch({cell})"
         least, most = self._run(f"SELECT {', '.join(_bound(summed[name], column) for name in ('min', 'max'))}")[0]
         shares = list(QUANTILES.values())
-        edges = _edges(float(least), float(most))
+        edges = _edges(float(least), float(most), whole=column.type == "integer")
         bounds = ", ".join(repr(edge) for edge in edges[1:])
         row = self._run(
             f"SELECT quantile_cont({number}, {shares}), histogram({number}, [{bounds}]) "
@@ -149,7 +149,7 @@ class _Looker:
     def _top(self, column: Column, kind: str) -> list[list[Any]]:
         cell = identifier(column.name)
         shown = f"left({cell}, {TEXT_CHARS})" if kind == "text" else cell
-        told = "CAST(v AS VARCHAR)" if kind == "time" else "v"
+        told = _iso("v", column) if kind == "time" else "v"
         counted = f"SELECT {shown} AS v, count(*) AS n FROM {self._some} WHERE {_finite(column)} GROUP BY 1"
         rows = self._run(f"SELECT {told}, n FROM ({counted}) ORDER BY n DESC, v LIMIT {TOP}")
         return [[_json(value), count] for value, count in rows]
@@ -177,9 +177,7 @@ def _figures(column: Column, *, exact: bool) -> dict[str, str]:
         if finite:
             figures["not_finite"] = f"count({cell}) FILTER (NOT isfinite({cell}))"
     elif kind == "time":
-        figures |= {
-            name: f"nullif(nullif(CAST({name}({cell}) AS VARCHAR), 'infinity'), '-infinity')" for name in ("min", "max")
-        }
+        figures |= {name: _iso(f"{name}({cell})", column) for name in ("min", "max")}
     elif kind == "text":
         figures |= {
             "min": f"left(min({cell}), {TEXT_CHARS})",
@@ -189,6 +187,14 @@ def _figures(column: Column, *, exact: bool) -> dict[str, str]:
             "empty": f"count({cell}) FILTER ({cell} = '')",
         }
     return figures
+
+
+def _iso(moment: str, column: Column) -> str:
+    """A date or time as ISO 8601 writes it, as SQL; NULL where it is infinite."""
+    zoned = column.type.endswith("zone")
+    text = f"CAST({moment} AT TIME ZONE 'UTC' AS VARCHAR)" if zoned else f"CAST({moment} AS VARCHAR)"
+    iso = f"regexp_replace({text}, '([0-9]) ([0-9])', '\\1T\\2')" + (" || 'Z'" if zoned else "")
+    return f"CASE WHEN isfinite({moment}) THEN {iso} END"
 
 
 def _bound(value: Any, column: Column) -> str:
@@ -216,10 +222,17 @@ def _finite(column: Column) -> str:
     )
 
 
-def _edges(least: float, most: float) -> list[float]:
-    """Of bins of equal width; one bin where all values are the same."""
+def _edges(least: float, most: float, *, whole: bool) -> list[float]:
+    """Of bins of equal width, the last one perhaps narrower; one bin where all values are the same.
+
+    A bin holds its upper edge, the first one its lower edge, too: `whole` numbers are evenly spread over bins so.
+    """
     if not least < most:
         return [least, most]
+    if whole and max(-least, most) < 2**52:
+        step = -(-(most - least + 1) // BINS)
+        uppers = [least + step * n - 1 for n in range(1, BINS + 1)]
+        return [least, *(upper for upper in uppers if upper < most), most]
     width = most / BINS - least / BINS  # not (most - least): that may be infinite
     edges = [least, *(least + width * n for n in range(1, BINS)), most]
     return edges if all(one < other for one, other in pairwise(edges)) else [least, most]

@@ -61,7 +61,7 @@ def order_sql(sort: Sequence[Sort], columns: Sequence[Column]) -> str:
     known = {column.name: column for column in columns}
     parts = []
     for by in sort:
-        if _is_nested(_known(known, by.column)):
+        if _known(known, by.column).is_nested:
             raise Fault("sort_invalid", reason="nested", column=by.column)
         parts.append(f"{identifier(by.column)} {'DESC' if by.descending else 'ASC'} NULLS LAST")
     return f"ORDER BY {', '.join(parts)}" if parts else ""
@@ -90,6 +90,8 @@ def sort_from(sort: Sequence[str], columns: Sequence[Column]) -> tuple[Sort, ...
 
 
 def _known(known: dict[str, Column], name: str) -> Column:
+    if not name and name not in known:
+        raise Fault("column_missing")
     if name not in known:
         raise Fault("column_unknown", column=_shown(name))
     return known[name]
@@ -98,14 +100,6 @@ def _known(known: dict[str, Column], name: str) -> Column:
 def _shown(name: str) -> str:
     """As much of what was typed as an answer can carry."""
     return name[:100].encode("utf-8", "replace").decode()
-
-
-def _is_nested(column: Column) -> bool:
-    return (
-        column.type in ("json", "struct", "map")
-        or column.type.endswith("]")
-        or column.type.startswith(("map(", "union("))
-    )
 
 
 def _condition(condition: Condition, column: Column) -> tuple[str, list[Any]]:
@@ -119,7 +113,7 @@ def _condition(condition: Condition, column: Column) -> tuple[str, list[Any]]:
         return f"{_PARTS[op]}(lower(CAST({cell} AS VARCHAR)), lower(?))", [text]
     if op not in OPS:
         raise _wrong(column, "op")
-    if _is_nested(column):
+    if column.is_nested:
         raise _wrong(column, "nested")
     if op == "in":
         if not isinstance(value, list) or not 0 < len(value) <= LIST_MAX:

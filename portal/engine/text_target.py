@@ -37,19 +37,15 @@ def _expression(column: Column, format_: str) -> str:
     if format_ in DELIMITERS:
         if kind == "text":
             return harmless.sql(cell, literal(harmless.DANGEROUS), literal(harmless.NUMBER))
-        return f"CAST(to_json({cell}) AS VARCHAR)" if _is_nested(kind) else cell
+        return f"CAST(to_json({cell}) AS VARCHAR)" if column.is_nested else cell
     if kind.startswith("decimal"):  # programs read JSON's numbers as doubles, which hold 15 digits
         return cell if int(kind[8:].partition(",")[0]) <= 15 else f"CAST({cell} AS VARCHAR)"
     if kind == "number":
         return f"CASE WHEN isfinite({cell}) THEN {cell} END"
     if kind == "timestamp":
         return f"replace(CAST({cell} AS VARCHAR), ' ', 'T')"
-    if _is_nested(kind) and kind != "json":
+    if column.is_nested and kind != "json":
         said = f"to_json({cell})"
         mended = f"regexp_replace(CAST({said} AS VARCHAR), {literal(_NOT_JSON)}, '\\1null', 'g')"
         return f"CASE WHEN json_valid({said}) THEN {said} ELSE CAST({mended} AS JSON) END"
     return cell
-
-
-def _is_nested(kind: str) -> bool:
-    return kind in ("json", "struct") or kind.endswith("]") or kind.startswith("map")

@@ -45,7 +45,7 @@ def expression(column: Column) -> str:
         return f"NULL, {cell}"
     if kind == "blob":
         return f"NULL, base64({cell})"
-    if kind in ("json", "struct") or kind.endswith("]") or kind.startswith("map"):
+    if column.is_nested:
         return f"NULL, CAST(to_json({cell}) AS VARCHAR)"
     return f"NULL, CAST({cell} AS VARCHAR)"
 

@@ -35,7 +35,7 @@ def publish(run: TaskCopy, dataset: Dataset, wanted: Wanted, exported: Exported)
     Raises `Fault('quota_kept')`.
     """
     storage.hold(run.owner_id, exported.bytes)
-    filename = filename_of(dataset.name, wanted)
+    filename = filename_of(run.params.get("name") or dataset.name, wanted)
     result = {"rows": exported.rows, "bytes": exported.bytes, "sha256": exported.sha256, "filename": filename}
     task = runs.complete(run, {**result, "dataset": run.params["dataset"], "name": dataset.name})
     if task is None:
@@ -55,7 +55,7 @@ def publish(run: TaskCopy, dataset: Dataset, wanted: Wanted, exported: Exported)
 
 
 def filename_of(name: str, wanted: Wanted) -> str:
-    """A file name that every system takes: the dataset's name without what one of them forbids."""
+    """A file name that every system takes: `name` without what one of them forbids."""
     safe = "".join("_" if char in '<>:"/\\|?*' or not char.isprintable() else char for char in name)
     return (safe.strip(" .")[:150] or "data") + exporting.ending(wanted)
 

@@ -23,7 +23,7 @@ _FETCH = {
     *("url", "upload", "name", "headers"),
     *("format", "encoding", "delimiter", "quote", "header", "member", "sheet", "skip_broken"),
 }
-_EXPORT = {"dataset", "format", "columns", "where", "encoding", "packing"}
+_EXPORT = {"dataset", "name", "format", "columns", "where", "encoding", "packing"}
 
 Headers = dict[str, str]
 
@@ -125,6 +125,7 @@ def _export(user: User, params: dict[str, Any]) -> dict[str, Any]:
     except Fault as fault:
         field = {"export_choice_invalid": fault.params.get("choice"), "column_unknown": "columns"}.get(fault.code)
         raise Invalid(fault.code, field=f"params.{field or 'where'}", **fault.params) from None
+    checked["name"] = check_name(_text(params, "name"), field="params.name") or dataset.name
     return {name: value for name, value in checked.items() if value}
 
 

@@ -1,5 +1,7 @@
 """Datasets: list, look, describe, remove."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -8,6 +10,7 @@ from flask_babel import gettext
 
 from portal.errors import Invalid, PortalError, Unavailable
 from portal.extensions import db
+from portal.models import Dataset
 from portal.services import datasets, storage
 from portal.web import cursor, guards, htmx, looks, profile_charts
 from portal.web.forms.datasets import DatasetForm
@@ -32,15 +35,25 @@ def show(uuid: UUID) -> ResponseReturnValue:
     """What is known of a dataset, and its rows; to htmx the rows alone."""
     dataset = datasets.get_for(guards.user(), uuid)
     task = datasets.task_of(dataset)
-    db.session.commit()  # a look may take a second: no connection is held
-    try:
-        look, away = looks.page(dataset, request.args), None
-    except Unavailable as error:
-        look, away = None, sentence({"code": error.code, "params": error.params})
-    context = {"dataset": dataset, "look": look, "away": away, "words": looks.WORDS}
+    context = _looked(looks.page, dataset) | {"words": looks.WORDS}
     if htmx.is_htmx():
         return htmx.part("datasets/_rows.html", **context)
     return render_template("datasets/show.html", task=task, **context)
+
+
+@bp.get("/<uuid:uuid>/row")
+@guards.member_required
+def row(uuid: UUID) -> ResponseReturnValue:
+    """One row, whole: what a page of rows has no room for."""
+    return render_template("datasets/row.html", **_looked(looks.row, datasets.get_for(guards.user(), uuid)))
+
+
+def _looked(look: Callable[[Dataset, Any], looks.LookPage], dataset: Dataset) -> dict[str, Any]:
+    db.session.commit()  # it may take a second: no connection is held
+    try:
+        return {"dataset": dataset, "look": look(dataset, request.args), "away": None}
+    except Unavailable as error:
+        return {"dataset": dataset, "look": None, "away": sentence({"code": error.code, "params": error.params})}
 
 
 @bp.get("/<uuid:uuid>/columns")

@@ -32,9 +32,9 @@ WORDS = {
 
 
 def asked(args: Any) -> list[tuple[str, str, str]]:
-    """Column, comparison and value of each condition, as they were typed."""
+    """Column, comparison and value of each condition, as they were typed; a value alone is asked of no column."""
     found = [tuple(args.get(f"{letter}{n}", "") for letter in "cov") for n in range(1, CONDITIONS + 1)]
-    return [(column, op, value) for column, op, value in found if column]
+    return [(column, op, value) for column, op, value in found if column or value]
 
 
 def conditions(args: Any) -> list[dict[str, Any]]:
@@ -63,12 +63,17 @@ class LookPage:
 
     @property
     def columns(self) -> list[dict[str, Any]]:
-        """Those that fit on a page."""
+        """Those that fit on a page of rows."""
         return self.dataset.columns[self.first_column : self.first_column + COLUMNS]
 
     @property
     def more_columns(self) -> bool:
         return self.first_column + COLUMNS < len(self.dataset.columns)
+
+    @property
+    def page_offset(self) -> int | None:
+        """Where the page of rows begins on which the row at `offset` is."""
+        return self.offset // ROWS * ROWS or None
 
     @property
     def last_offset(self) -> int:
@@ -102,20 +107,29 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def page(dataset: Dataset, args: Any) -> LookPage:
-    """What the address asks for. Raises `Unavailable`; what cannot be asked is said on the page."""
-    typed, columns = asked(args), datasets.columns_of(dataset)
+    """The rows the address asks for. Raises `Unavailable`; what cannot be asked is said on the page."""
+    return _look(dataset, args, rows=ROWS, columns=COLUMNS, cell_chars=limits.CELL_CHARS)
+
+
+def row(dataset: Dataset, args: Any) -> LookPage:
+    """The row at the address's offset, with all that is in it. Raises as `page` does."""
+    return _look(dataset, args, rows=1, columns=None, cell_chars=limits.CELL_CHARS_ALONE)
+
+
+def _look(dataset: Dataset, args: Any, *, rows: int, columns: int | None, cell_chars: int) -> LookPage:
+    typed, known = asked(args), datasets.columns_of(dataset)
     offset = max(0, args.get("offset", 0, type=int))
-    first = max(0, min(args.get("from", 0, type=int), len(columns) - 1))
-    names = [column.name for column in columns[first : first + COLUMNS]]
-    sort = sort_from([text for text in args.getlist("sort")[:1] if text], columns)
+    first = max(0, min(args.get("from", 0, type=int), len(known) - 1))
+    names = [column.name for column in known[first : first + columns]] if columns else []
+    sort = sort_from([text for text in args.getlist("sort")[:1] if text], known)
     try:
         where: tuple[Condition, ...] = conditions_from(conditions(args))
         found = datasets.rows(
-            dataset, where=where, sort=sort, names=names, offset=offset, limit=ROWS, cell_chars=limits.CELL_CHARS
+            dataset, where=where, sort=sort, names=names, offset=offset, limit=rows, cell_chars=cell_chars
         )
     except (Fault, Invalid) as error:
         wrong = error if isinstance(error, Invalid) else Invalid(error.code, **error.params)
-        known = [each for each in sort if each.column in {column.name for column in columns}]
-        return LookPage(dataset, typed, known, 0, first, None, 0, wrong)
+        valid = [each for each in sort if each.column in {column.name for column in known}]
+        return LookPage(dataset, typed, valid, 0, first, None, 0, wrong)
     total = dataset.rows if found.matching is None else found.matching
     return LookPage(dataset, typed, sort, offset, first, found.rows, total)

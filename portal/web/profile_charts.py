@@ -1,5 +1,6 @@
 """A column's profile as a card: its figures in words, and the geometry of its chart, for templates to put into SVG."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ _ = lazy_gettext
 
 WIDTH, HEIGHT, GAP = 240, 64, 1
 QUANTILES = {"p05": "5%", "p25": "25%", "p50": _("Median"), "p75": "75%", "p95": "95%"}
+_MOMENT = re.compile(r"\b([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:)")  # easier to read with a space
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def card(found: Mapping[str, Any]) -> Card:
         nulls=found["nulls"],
         missing=round(100 * found["nulls"] / rows, 1) if rows else 0,
         figures=_figures(found),
-        bars=_bars(found.get("histogram") or {}),
+        bars=_bars(found.get("histogram") or {}, whole=found["type"] == "integer"),
         values=_values(found.get("top") or []) if found.get("distinct", 0) < max(found["count"], 2) else [],
         sampled=found.get("sampled"),
     )
@@ -90,7 +92,7 @@ def _figures(found: Mapping[str, Any]) -> list[tuple[Any, str]]:
     return told
 
 
-def _bars(histogram: Mapping[str, Any]) -> list[Bar]:
+def _bars(histogram: Mapping[str, Any], *, whole: bool) -> list[Bar]:
     edges, counts = histogram.get("edges") or [], histogram.get("counts") or []
     most = max(counts, default=0)
     if not most:
@@ -98,7 +100,7 @@ def _bars(histogram: Mapping[str, Any]) -> list[Bar]:
     step = WIDTH / len(counts)
     return [
         Bar(
-            _shown(edges[n]),
+            _shown(edges[n] + 1 if whole and n else edges[n]),
             _shown(edges[n + 1]),
             count,
             round(n * step, 2),
@@ -118,5 +120,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
+        if value.is_integer() and abs(value) < 1e18:
+            return number(int(value))
         return number(round(value, 3)) if 0.001 <= abs(value) < 1e15 or not value else f"{value:.6g}"
-    return number(value) if isinstance(value, int) else str(value)
+    return number(value) if isinstance(value, int) else _MOMENT.sub(r"\1 \2", str(value))

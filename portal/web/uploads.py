@@ -14,6 +14,13 @@ from portal.web.tasks import page_of
 bp = Blueprint("uploads", __name__, url_prefix="/uploads")
 
 
+@bp.get("/")
+@guards.member_required
+def index() -> ResponseReturnValue:
+    """Where the forms are: a refused one was answered under this address, and may be loaded again."""
+    return redirect(url_for("tasks.index"))
+
+
 @bp.post("/")
 @csrf.exempt  # type: ignore[untyped-decorator]  # transfers.form_file checks it, once it is known who sends
 @guards.member_required

@@ -57,6 +57,14 @@ def test_few_numbers_are_also_counted_one_by_one(profiled: Profiled) -> None:
     assert found["top"] == [[0, 4], [1, 3], [2, 3]]
 
 
+@pytest.mark.parametrize("values", [30, 41, 1000])
+def test_whole_numbers_are_spread_evenly_over_the_bins(profiled: Profiled, values: int) -> None:
+    histogram = profiled(f"SELECT 5 + i AS n FROM range({values}) t(i)")["n"]["histogram"]
+    assert (histogram["edges"][0], histogram["edges"][-1], sum(histogram["counts"])) == (5, 4 + values, values)
+    assert len(set(histogram["counts"][:-1])) == 1 and histogram["counts"][-1] <= histogram["counts"][0]
+    assert 2 <= len(histogram["counts"]) <= 20
+
+
 def test_numbers_that_are_none(profiled: Profiled) -> None:
     found = profiled("SELECT unnest(['nan', 'inf', '-inf', '1.5', '2.5']::DOUBLE[]) AS n")["n"]
     assert (found["count"], found["not_finite"], found["min"], found["max"]) == (5, 3, 1.5, 2.5)
@@ -84,7 +92,8 @@ def test_times(profiled: Profiled) -> None:
     assert (found["day"]["min"], found["day"]["max"]) == (str(days[0]), str(days[-1]))
     assert found["day"]["histogram"]["edges"][0] == str(days[0]) and sum(found["day"]["histogram"]["counts"]) == 60
     assert found["at"]["quantiles"]["p50"] == "2026-01-02T02:00:00Z"
-    assert found["at"]["top"] == [["2026-01-02 02:00:00+00", 60]]
+    assert found["at"]["top"] == [["2026-01-02T02:00:00Z", 60]]
+    assert found["at"]["min"] == found["at"]["max"] == "2026-01-02T02:00:00Z"
 
 
 def test_what_has_no_figures(profiled: Profiled) -> None:

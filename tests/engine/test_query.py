@@ -157,7 +157,7 @@ def test_a_profile(table: Path, tmp_path: Path) -> None:
     by_name = {each["name"]: each for each in found}
     n = by_name["n"]
     assert (n["count"], n["nulls"], n["distinct"], n["min"], n["max"], n["mean"]) == (4, 0, 4, 1, 4, 2.5)
-    assert n["quantiles"]["p50"] == 2.5 and sum(n["histogram"]["counts"]) == 4 and len(n["histogram"]["edges"]) == 21
+    assert n["quantiles"]["p50"] == 2.5 and n["histogram"] == {"edges": [1, 1, 2, 3, 4], "counts": [1, 1, 1, 1]}
     assert by_name["x"]["not_finite"] == 1 and by_name["x"]["max"] == 1.5
     assert (by_name["t"]["empty"], by_name["t"]["nulls"], by_name["t"]["longest"]) == (1, 1, 7)
     assert by_name["b"]["top"] == [[True, 2], [False, 1]]

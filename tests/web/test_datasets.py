@@ -1,6 +1,8 @@
 """Pages of datasets, uploads and exports, through the door."""
 
 import hashlib
+import html
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,7 @@ def test_rows_are_sorted_filtered_and_paged(stage: Stage, rows: str) -> None:
     ("query", "said"),
     [
         ("c1=n&o1=lt&v1=x", "Compare column “n” with a number."),
+        ("c1=&o1=eq&v1=5", "Choose the column that the value is to be compared with."),
         ("c1=nothing&o1=eq&v1=1", "There is no column “nothing”."),
         ("c1=n&o1=drop&v1=1", "There is no such comparison for column “n”."),
         ("sort=nothing", "There is no column “nothing”."),
@@ -69,6 +72,26 @@ def test_rows_are_sorted_filtered_and_paged(stage: Stage, rows: str) -> None:
 def test_what_cannot_be_asked_is_said_on_the_page(stage: Stage, rows: str, query: str, said: str) -> None:
     answer = stage.browser("alice").get(f"{rows}?{query}")
     assert answer.status_code == 200 and said in answer.text
+
+
+def test_one_row_whole(app: APIFlask, stage: Stage, rows: str) -> None:
+    folder = app.extensions["settings"].store_folder
+    query = "SELECT i AS n, {'deep': repeat('y', 500) || i} AS word FROM range(120) t(i)"
+    duckdb.sql(f"COPY ({query}) TO '{folder / 'many.parquet'}' (FORMAT parquet)")
+    with app.app_context():
+        dataset = db.session.scalars(select(Dataset).where(Dataset.uuid == stage.things["dataset"])).one()
+        dataset.columns = [{"name": "n", "type": "integer"}, {"name": "word", "type": "struct"}]
+        db.session.commit()
+    alice = stage.browser("alice")
+    page = alice.get(f"{rows}?sort=-n&c1=n&o1=lt&v1=60&from=1").text
+    address = html.unescape(re.search(r'href="(\S+/row\?[^"]+)" aria-label="Row 3"', page)[1])  # type: ignore[index]
+    assert "y" * 250 in page and "y" * 500 not in page
+    row = alice.get(address).text
+    assert "3 of 60 that match" in row and ">57<" in row and "y" * 500 + "57" in row
+    back = html.unescape(re.search(r'href="([^"]+)">← ', row)[1])  # type: ignore[index]
+    assert "Rows 1 to 50 of 60 that match" in alice.get(back).text
+    assert "There are no rows from here on." in alice.get(f"{rows}/row?offset=120").text
+    assert "There is no column “nothing”." in alice.get(f"{rows}/row?sort=nothing").text
 
 
 def test_it_is_renamed_and_removed(app: APIFlask, stage: Stage, rows: str) -> None:
@@ -251,11 +274,13 @@ def test_an_export_is_asked_for(app: APIFlask, stage: Stage, rows: str) -> None:
     page = alice.get(f"{rows}/export?c1=n&o1=lt&v1=3").text
     assert "is less than" in page and 'name="v1" value="3"' in page
     form = {"csrf_token": stage.csrf_token(), "format": "csv", "columns": "word", "c1": "n", "o1": "lt", "v1": "3"}
-    assert alice.post(f"{rows}/export", data=form).status_code == 303
+    asked = alice.post(f"{rows}/export", data=form)
+    assert asked.status_code == 303 and "<h1>one.csv</h1>" in alice.get(asked.location).text
     with app.app_context():
         task = db.session.scalar(select(Task).where(Task.kind == "export"))
         assert task and task.params == {
             "dataset": str(stage.things["dataset"]),
+            "name": "one",
             "format": "csv",
             "columns": ["word"],
             "where": [{"column": "n", "op": "lt", "value": "3"}],

@@ -93,7 +93,10 @@ class RowsAnswer(Answer):
 
 
 class ProfileAnswer(Answer):
-    """What is in each column; null for datasets made before profiles were."""
+    """What is in each column; null for datasets made before profiles were.
+
+    Of a `histogram` each bin holds its upper edge, and the first one its lower edge, too. `top` are [value, rows].
+    """
 
     columns: list[dict[str, Any]] | None
 

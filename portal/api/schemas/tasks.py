@@ -63,11 +63,12 @@ class TaskBody(Body):
     archive, `sheet` of a workbook; what a file has no use for is not looked at. `skip_broken` leaves out rows that
     cannot be read; `headers` are sent with the request, kept encrypted, and never answered.
 
-    `export` takes `dataset`, `format` (csv, tsv, json, ndjson, xlsx, parquet), and if need be `columns` (none: all),
-    `where`, `encoding` (utf-8, utf-8-bom, gb18030), `packing` (gzip, zstd). `where` is a list of conditions that all
-    must hold, `{column, op, value}` with op eq, ne, lt, le, gt, ge, contains, starts_with, in (a list), is_null or
-    not_null. `contains` and `starts_with` ignore case; `ne` holds for empty cells, too. In JSON and NDJSON decimals of
-    more than 15 digits are strings, numbers that are not finite null; in XLSX what no cell can hold exactly is text.
+    `export` takes `dataset`, `format` (csv, tsv, json, ndjson, xlsx, parquet), and if need be `name` (of the file, else
+    the dataset's), `columns` (none: all), `where`, `encoding` (utf-8, utf-8-bom, gb18030), `packing` (gzip, zstd).
+    `where` is a list of conditions that all must hold, `{column, op, value}` with op eq, ne, lt, le, gt, ge, contains,
+    starts_with, in (a list), is_null or not_null. `contains` and `starts_with` ignore case; `ne` holds for empty cells,
+    too. In JSON and NDJSON decimals of more than 15 digits are strings, numbers that are not finite null; in XLSX what
+    no cell can hold exactly is text.
     """
 
     kind: Kind

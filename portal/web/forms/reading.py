@@ -103,4 +103,5 @@ class ReadingForm(Form):
     @property
     def is_used(self) -> bool:
         """Whether any option was chosen, so that they are shown."""
-        return bool(self.reading().keys() - {"format"} or any(f.errors for f in self) or self.format.data)
+        options = (self.format, self.encoding, self.delimiter, self.quote, self.header, self.sheet, self.member)
+        return any(option.data or option.errors for option in (*options, self.skip_broken, self.headers))

@@ -121,6 +121,6 @@ def _shown(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         if value.is_integer() and abs(value) < 1e18:
-            return number(int(value))
+            return ("≈ " if abs(value) >= 2**53 else "") + number(int(value))
         return number(round(value, 3)) if 0.001 <= abs(value) < 1e15 or not value else f"{value:.6g}"
     return number(value) if isinstance(value, int) else _MOMENT.sub(r"\1 \2", str(value))

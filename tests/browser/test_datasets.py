@@ -41,6 +41,13 @@ def test_the_whole_way_of_a_file(
     first = page.locator("#rows tbody tr").first
     expect(first).to_contain_text("Oslo 0")
     visit.check_page()
+    page.locator("th.place a").nth(1).click()
+    expect(page.locator("h1")).to_contain_text("2")
+    visit.check_page()
+    visit.link("Next")
+    expect(page.locator(".row-cells")).to_contain_text("0.5")
+    page.get_by_role("link", name="← cities").click()
+    expect(page).to_have_url(re.compile("/datasets/"))
 
     page.locator("a.sort", has_text="amount").click()
     expect(page.locator("th[aria-sort=ascending]")).to_contain_text("amount")

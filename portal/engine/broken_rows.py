@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -35,17 +35,19 @@ class Broken:
         return Fault(code, broken=min(self.count, COUNTED), **(self.first or {}))
 
 
-def of_csv(path: Path, dialect: Dialect, stop: Stop, good: IO[str] | None = None) -> Broken:
-    """Look at each row; those that can be read go to `good`, as they are. Without it looking ends at COUNTED.
+def of_csv(
+    path: Path, dialect: Dialect, stop: Stop, good: Callable[[list[str]], object], *, most: int = COUNTED
+) -> Broken:
+    """Look at each row, until so many are broken; of those that can be read `good` gets the lines, not the header's.
 
     A quote that is never closed would swallow the rest of the file: its line is broken, and the next line a new row.
     """
-    broken, width = Broken(), len(dialect.names)
+    broken, width, header = Broken(), len(dialect.names), dialect.header
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         source = _Lines(file, stop)
         for _ in range(dialect.skip):
             next(source, None)
-        while source.more and (good or broken.count < COUNTED):
+        while source.more and broken.count < most:
             begin = source.number + 1
             held: list[str] = []
             try:
@@ -55,16 +57,15 @@ def of_csv(path: Path, dialect: Dialect, stop: Stop, good: IO[str] | None = None
                 source.give_back(held[1:])
             else:
                 reason = _wrong(row, held, width)
-            if not held or (row == [] and not reason):
+            if not held or (row == [] and not reason and width > 1):  # a blank line is a row of one column
                 continue
             if reason == "columns":
                 broken.note(begin, reason, held[0], expected=width, found=len(row or ()))
             elif reason:
                 broken.note(begin, reason, held[0])
-            elif good:
-                good.writelines(held)
-                if not held[-1].endswith(("\n", "\r")):
-                    good.write("\n")
+            elif not header:
+                good(held)
+            header = False
     return broken
 
 

@@ -1,5 +1,6 @@
 """A file of any format we read becomes Parquet: rows in order, types from the whole file, memory bounded."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Any, TypeAlias
 import duckdb
 
 from portal.engine import broken_rows, csv_source, database, json_source, ndjson_source, parquet_rows, parquet_source
-from portal.engine.broken_rows import Broken
 from portal.engine.columns import Column, readable
 from portal.engine.csv_dialect import Dialect
 from portal.engine.reading import Reading
@@ -118,18 +118,18 @@ def _converted(
     width = len(sniffed.dialect.names) if sniffed.dialect else 20
     rows = min(GROUP_ROWS, GROUP_CELLS // width, GROUP_BYTES // sniffed.row_bytes)
     # Wide tables need a vector for each column several times over, whatever the size of a group.
-    attempts = [(memory_mb + width // 4, _group(rows)), (2 * memory_mb + width // 2, VECTOR)]
-    for megabytes, group_rows in attempts:
+    attempts = [(memory_mb + width // 4, _group(rows), False), (2 * memory_mb + width // 2, VECTOR, True)]
+    for megabytes, group_rows, in_parts in attempts:
         try:
             with database.opened(
                 memory_mb=megabytes,
-                threads=1 if width > MANY_COLUMNS else threads,
+                threads=1 if width > MANY_COLUMNS or in_parts else threads,
                 files=(source, target),
                 folder=work,
             ) as connection:
                 job = _Job(connection, source, target, work, reading, group_rows, max_bytes, stop, report)
                 if sniffed.dialect:
-                    return job.csv(sniffed.dialect)
+                    return job.csv_in_parts(sniffed.dialect) if in_parts else job.csv(sniffed.dialect)
                 return job.parquet() if sniffed.format == "parquet" else job.ndjson(sniffed.format)
         except (duckdb.OutOfMemoryException, duckdb.NotImplementedException):  # or a row larger than its buffer
             continue
@@ -155,38 +155,29 @@ class _Job:
 
     def csv(self, dialect: Dialect) -> Converted:
         try:
-            return self._csv(self.source, dialect)
+            return self._csv(csv_source.relation(self.source, dialect), dialect)
         except duckdb.InvalidInputException as problem:
             message = str(problem)
-        clean = self.work / "clean.csv"
-        try:
-            if broken := self._broken_rows(dialect, clean):
-                anything = tuple(TYPES for _ in dialect.names)  # what was seen may have been of broken rows
-                done = self._csv(clean, replace(dialect, skip=0, types=anything))
-                return replace(done, skipped=broken.count, first_skipped=broken.first)
-            csv_source.even_line_ends(self.source, clean, dialect, self.stop)
-            return self._carefully(clean, dialect)
-        except duckdb.InvalidInputException as problem:
-            raise csv_source.unreadable(message) from problem
-        finally:
-            clean.unlink(missing_ok=True)
+        return self.csv_in_parts(dialect, message)
 
-    def _carefully(self, path: Path, dialect: Dialect) -> Converted:
-        # Where a buffer ends, DuckDB takes the middle of a long quoted text for the beginning of a row at times.
-        try:
-            return self._csv(path, dialect, csv_source.LARGE_BUFFER)
-        except duckdb.InvalidInputException:
-            return self._csv(path, dialect, parallel=False)
-
-    def _broken_rows(self, dialect: Dialect, clean: Path) -> Broken | None:
-        """None when there are none; else `clean` is a copy without them, if they may be skipped."""
-        broken = broken_rows.of_csv(self.source, dialect, self.stop)
-        if not broken.count:
-            return None
-        if not self.reading.skip_broken:
-            raise broken.fault("csv_broken_row")
-        with clean.open("w", encoding="utf-8", newline="") as good:
-            return broken_rows.of_csv(self.source, dialect, self.stop, good)
+    def csv_in_parts(self, dialect: Dialect, message: str = "") -> Converted:
+        """With rows that cannot be read left out, if they may be. `message` is what DuckDB said of the whole file."""
+        skip = self.reading.skip_broken
+        most = sys.maxsize if skip else broken_rows.COUNTED
+        with csv_source.Parts(self.work) as parts:
+            broken = broken_rows.of_csv(self.source, dialect, self.stop, parts.take, most=most)
+            parts.end()
+            if broken.count and not skip:
+                raise broken.fault("csv_broken_row")
+            if broken.count:  # what was seen may have been of broken rows
+                dialect = replace(dialect, types=tuple(TYPES for _ in dialect.names))
+            in_a_part = csv_source.PART_BYTES * parts.rows // max(1, parts.bytes)
+            job = replace(self, group_rows=max(1, min(self.group_rows, in_a_part)))
+            try:
+                done = job._csv(parts.relation(dialect), dialect)
+            except duckdb.InvalidInputException as problem:
+                raise csv_source.unreadable(message or str(problem)) from problem
+        return replace(done, skipped=broken.count, first_skipped=broken.first)
 
     def ndjson(self, format_: str) -> Converted:
         ndjson_source.blank_mark(self.source)
@@ -239,11 +230,9 @@ class _Job:
             except _Misfit as misfit:
                 raise Fault("parquet_corrupt") from misfit
 
-    def _csv(
-        self, path: Path, dialect: Dialect, buffer: int = csv_source.BUFFER, *, parallel: bool = True
-    ) -> Converted:
+    def _csv(self, relation: str, dialect: Dialect) -> Converted:
         columns = [(name, types, identifier(name)) for name, types in zip(dialect.names, dialect.types, strict=True)]
-        return self._typed(_Plan(csv_source.relation(path, dialect, buffer, parallel=parallel), columns), self.report)
+        return self._typed(_Plan(relation, columns), self.report)
 
     def _typed(self, plan: _Plan, report: Report) -> Converted:
         """Types from the first rows; if a later value does not fit, from all rows."""

@@ -125,7 +125,7 @@ def test_the_search_for_a_broken_row(tmp_path: Path, stop: Stop) -> None:
     source.write_text("a,b\n" + "1,2\n" * 5000 + "3\n")
     stop.set()
     with pytest.raises(Stopped):
-        broken_rows.of_csv(source, Dialect(",", '"', True, ("a", "b"), ((), ()), 0), stop)
+        broken_rows.of_csv(source, Dialect(",", '"', True, ("a", "b"), ((), ()), 0), stop, lambda _: None)
 
 
 def test_the_search_for_a_broken_line(tmp_path: Path, stop: Stop) -> None:

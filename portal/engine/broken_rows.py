@@ -2,12 +2,13 @@
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from portal.engine import ndjson_source
+from portal.engine import csv_source, ndjson_source
 from portal.engine.csv_dialect import LONGEST_LINE, Dialect, reader
 from portal.engine.stop import Stop
 from portal.errors import Fault
@@ -35,10 +36,8 @@ class Broken:
         return Fault(code, broken=min(self.count, COUNTED), **(self.first or {}))
 
 
-def of_csv(
-    path: Path, dialect: Dialect, stop: Stop, good: Callable[[list[str]], object], *, most: int = COUNTED
-) -> Broken:
-    """Look at each row, until so many are broken; of those that can be read `good` gets the lines, not the header's.
+def of_csv(path: Path, dialect: Dialect, stop: Stop, good: Callable[[bytes], object], *, most: int = COUNTED) -> Broken:
+    """Look at each row, until so many are broken; `good` gets those that can be read, but for the header.
 
     A quote that is never closed would swallow the rest of the file: its line is broken, and the next line a new row.
     """
@@ -64,7 +63,7 @@ def of_csv(
             elif reason:
                 broken.note(begin, reason, held[0])
             elif not header:
-                good(held)
+                good(csv_source.row_of(held))
             header = False
     return broken
 
@@ -122,19 +121,20 @@ class _Lines:
         self.more = True
 
 
-def of_ndjson(path: Path, stop: Stop, good: IO[bytes] | None = None) -> Broken:
+def of_ndjson(path: Path, stop: Stop, good: Callable[[bytes], object], *, most: int = COUNTED) -> Broken:
     """The same for lines that are to be JSON objects."""
     broken = Broken()
     with path.open("rb") as file:
         number = 0
-        while (good or broken.count < COUNTED) and (line := file.readline(ndjson_source.LONGEST_LINE + 1)):
+        while broken.count < most and (line := file.readline(ndjson_source.LONGEST_LINE + 1)):
             number += 1
             stop.check()  # at each: a line may take a second
+            line = line if number > 1 else line.removeprefix(BOM_UTF8)
             if reason := ndjson_source.wrong_with(line):
                 broken.note(number, reason, line[: 4 * TEXT_CHARS].decode("utf-8", "replace"))
                 while len(line) > ndjson_source.LONGEST_LINE and not line.endswith(b"\n"):  # the rest of a long one
                     line = file.readline(ndjson_source.LONGEST_LINE)
                     stop.check()
-            elif good and line.strip():
-                good.write(line if line.endswith(b"\n") else line + b"\n")
+            elif line.strip():
+                good(line if line.endswith(b"\n") else line + b"\n")
     return broken

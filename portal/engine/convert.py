@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 import duckdb
 
 from portal.engine import broken_rows, csv_source, database, json_source, ndjson_source, parquet_rows, parquet_source
+from portal.engine.broken_rows import Broken
 from portal.engine.columns import Column, readable
 from portal.engine.csv_dialect import Dialect
+from portal.engine.parts import Parts
 from portal.engine.reading import Reading
 from portal.engine.sniff import Sniffed
 from portal.engine.stop import Stop
@@ -128,9 +130,11 @@ def _converted(
                 folder=work,
             ) as connection:
                 job = _Job(connection, source, target, work, reading, group_rows, max_bytes, stop, report)
+                if sniffed.format == "parquet":
+                    return job.parquet()
                 if sniffed.dialect:
                     return job.csv_in_parts(sniffed.dialect) if in_parts else job.csv(sniffed.dialect)
-                return job.parquet() if sniffed.format == "parquet" else job.ndjson(sniffed.format)
+                return job.ndjson_in_parts(sniffed.format) if in_parts else job.ndjson(sniffed.format)
         except (duckdb.OutOfMemoryException, duckdb.NotImplementedException):  # or a row larger than its buffer
             continue
     raise Fault("rows_too_big")
@@ -162,61 +166,63 @@ class _Job:
 
     def csv_in_parts(self, dialect: Dialect, message: str = "") -> Converted:
         """With rows that cannot be read left out, if they may be. `message` is what DuckDB said of the whole file."""
-        skip = self.reading.skip_broken
-        most = sys.maxsize if skip else broken_rows.COUNTED
-        with csv_source.Parts(self.work) as parts:
-            broken = broken_rows.of_csv(self.source, dialect, self.stop, parts.take, most=most)
-            parts.end()
-            if broken.count and not skip:
-                raise broken.fault("csv_broken_row")
+        with csv_source.parts(self.work) as parts:
+            broken = broken_rows.of_csv(self.source, dialect, self.stop, parts.take, most=self._most_broken)
+            job = self._with(parts, broken, "csv_broken_row")
             if broken.count:  # what was seen may have been of broken rows
                 dialect = replace(dialect, types=tuple(TYPES for _ in dialect.names))
-            in_a_part = csv_source.PART_BYTES * parts.rows // max(1, parts.bytes)
-            job = replace(self, group_rows=max(1, min(self.group_rows, in_a_part)))
             try:
-                done = job._csv(parts.relation(dialect), dialect)
+                done = job._csv(csv_source.relation_of_parts(parts.files, dialect), dialect)
             except duckdb.InvalidInputException as problem:
                 raise csv_source.unreadable(message or str(problem)) from problem
         return replace(done, skipped=broken.count, first_skipped=broken.first)
 
+    @property
+    def _most_broken(self) -> int:
+        return sys.maxsize if self.reading.skip_broken else broken_rows.COUNTED
+
+    def _with(self, parts: Parts, broken: Broken, code: str) -> "_Job":
+        """To go on with all rows in parts. Raises `Fault(code)` where some are broken that may not be left out."""
+        parts.end()
+        if broken.count and not self.reading.skip_broken:
+            raise broken.fault(code)
+        return replace(self, group_rows=min(self.group_rows, parts.rows_in_one))
+
     def ndjson(self, format_: str) -> Converted:
         ndjson_source.blank_mark(self.source)
-        done = self._objects(self.source, mixed_as_text=format_ == "xlsx")
-        if done is not None:
-            return done
-        broken = broken_rows.of_ndjson(self.source, self.stop)
-        if not broken.count:
-            return self._lines(self.source)
-        if not self.reading.skip_broken:
-            raise broken.fault("ndjson_broken_line")
-        clean = self.work / "clean.ndjson"
-        with clean.open("wb") as good:
-            broken = broken_rows.of_ndjson(self.source, self.stop, good)
-        done = self._objects(clean) or self._lines(clean)
-        clean.unlink()
+        files = literal(str(self.source))
+        return self._objects(files, files, format_) or self.ndjson_in_parts(format_)
+
+    def ndjson_in_parts(self, format_: str) -> Converted:
+        with Parts(self.work) as parts:
+            broken = broken_rows.of_ndjson(self.source, self.stop, parts.take, most=self._most_broken)
+            job = self._with(parts, broken, "ndjson_broken_line")
+            # To find types DuckDB opens all files, with a buffer for each.
+            whole = parts.files if broken.count else literal(str(self.source))
+            done = job._objects(whole, parts.files, format_) or job._lines(parts.files)
         return replace(done, skipped=broken.count, first_skipped=broken.first)
 
-    def _objects(self, path: Path, *, mixed_as_text: bool = False) -> Converted | None:
-        """The keys as columns; None where that cannot be done."""
+    def _objects(self, whole: str, files: str, format_: str) -> Converted | None:
+        """The keys as columns; None where that cannot be done. Both hold all rows; types are found in `whole`."""
         for exact in (False, True):
             try:
-                found = ndjson_source.columns_of(self.connection, path, self.stop, self._first_half, exact=exact)
+                found = ndjson_source.columns_of(self.connection, whole, self.stop, self._first_half, exact=exact)
                 if found is None:
                     return None
-                if mixed_as_text:
+                if format_ == "xlsx":
                     found = [ndjson_source.of_a_sheet(column) for column in found]
                 columns = [(column.name, column.candidates, column.expression) for column in found]
-                return self._typed(_Plan(ndjson_source.relation(path, found), columns), self._second_half)
+                return self._typed(_Plan(ndjson_source.relation(files, found), columns), self._second_half)
             except _Misfit:
                 continue
             except duckdb.InvalidInputException:  # a key twice in one object
                 return None
         return None
 
-    def _lines(self, path: Path) -> Converted:
+    def _lines(self, files: str) -> Converted:
         """Each object whole, for those no table can hold."""
         try:
-            return self._copy(_Plan(ndjson_source.lines_relation(path), [("json", (), '"json"')]), [()], self.report)
+            return self._copy(_Plan(ndjson_source.lines_relation(files), [("json", (), '"json"')]), [()], self.report)
         except duckdb.InvalidInputException as problem:
             raise ndjson_source.unreadable(str(problem)) from problem
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -12,7 +13,7 @@ from portal.engine.values import literal
 from portal.errors import Fault
 
 ELEMENT_BYTES = 8 * 1024**2  # the largest element; DuckDB reads in buffers of sixteen times that
-MEMORY_MB = 300
+MEMORY_MB = (300, 900)  # the latter for elements of 200 KB and more; most of it is reserved and never touched
 _PLACE = re.compile(r"in record/value (\d+)")
 # An object is a row as it is; anything else becomes the only value of one.
 _ROW = "CASE json_type({0}) WHEN 'OBJECT' THEN json({0}) ELSE json_object('value', {0}) END"
@@ -24,19 +25,28 @@ def to_ndjson(source: Path, target: Path, *, work: Path, stop: Stop, tick: datab
     Raises `Fault`: `json_broken` (with `line` in a small file; else `reason`, and `value`, which element it is),
     `rows_too_big`.
     """
-    with database.opened(memory_mb=MEMORY_MB, threads=1, files=[source, target], folder=work) as connection:
-        try:
-            query = _elements(connection, source, stop)
-            to = f"{literal(str(target))} (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01', NULLSTR '')"
-            database.run(connection, f"COPY ({query}) TO {to}", stop, tick)
-            if _first(source) == b"[" and _last(source) != b"]":  # DuckDB takes a comma for an end
-                raise _broken(source, "")
-        except duckdb.InvalidInputException as problem:
-            if "maximum_object_size" in str(problem):
-                raise Fault("rows_too_big") from problem
-            raise _broken(source, str(problem)) from problem
-        except duckdb.OutOfMemoryException as problem:
+    for memory_mb in MEMORY_MB:
+        with (
+            suppress(duckdb.OutOfMemoryException),
+            database.opened(memory_mb=memory_mb, threads=1, files=[source, target], folder=work) as connection,
+        ):
+            return _written(connection, source, target, stop, tick)
+    raise Fault("rows_too_big")
+
+
+def _written(
+    connection: duckdb.DuckDBPyConnection, source: Path, target: Path, stop: Stop, tick: database.Tick
+) -> None:
+    try:
+        query = _elements(connection, source, stop)
+        to = f"{literal(str(target))} (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01', NULLSTR '')"
+        database.run(connection, f"COPY ({query}) TO {to}", stop, tick)
+    except duckdb.InvalidInputException as problem:
+        if "maximum_object_size" in str(problem):
             raise Fault("rows_too_big") from problem
+        raise _broken(source, str(problem)) from problem
+    if _first(source) == b"[" and _last(source) != b"]":  # DuckDB takes a comma for an end
+        raise _broken(source, "")
 
 
 def _elements(connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop) -> str:

@@ -60,32 +60,33 @@ def blank_mark(path: Path) -> None:
 
 
 def columns_of(
-    connection: duckdb.DuckDBPyConnection, path: Path, stop: Stop, tick: database.Tick, *, exact: bool
+    connection: duckdb.DuckDBPyConnection, files: str, stop: Stop, tick: database.Tick, *, exact: bool
 ) -> list[Field] | None:
-    """The columns of the whole file, None if it is broken or has none in common (keys differ in case alone, or repeat).
+    """The columns of all `files` (as SQL); None if a line is broken, or no table can hold them (keys differ in case
+    alone, or repeat).
 
     With `exact`, numbers are read as text where a double might lose digits. Raises `Fault('too_many_columns')`.
     """
-    detect = "sample_size = -1, dateformat = 'iso', timestampformat = 'iso'"
+    detect = "sample_size = -1, maximum_sample_files = 1000000, dateformat = 'iso', timestampformat = 'iso'"
     try:
-        database.run(connection, f"FROM {_read(path, detect)} LIMIT 0", stop, tick)
+        database.run(connection, f"FROM {_read(files, detect)} LIMIT 0", stop, tick)
     except (duckdb.InvalidInputException, duckdb.BinderException, duckdb.NotImplementedException):
         return None
     found = [(entry[0], entry[1]) for entry in connection.description or []]
     if len(found) > MAX_COLUMNS:
         raise Fault("too_many_columns", columns=len(found), limit=MAX_COLUMNS)
-    if _keys_clash(connection, path, [name for name, _ in found], stop):
+    if _keys_clash(connection, files, [name for name, _ in found], stop):
         return None
     return [_column(name, kind, exact) for name, kind in found]
 
 
-def relation(path: Path, columns: Sequence[Field]) -> str:
-    return _read(path, f"columns = {{{', '.join(f'{literal(c.name)}: {literal(c.sql_type)}' for c in columns)}}}")
+def relation(files: str, columns: Sequence[Field]) -> str:
+    return _read(files, f"columns = {{{', '.join(f'{literal(c.name)}: {literal(c.sql_type)}' for c in columns)}}}")
 
 
-def lines_relation(path: Path) -> str:
+def lines_relation(files: str) -> str:
     """Each line as one JSON value in the column `json`: for files whose objects no table can hold."""
-    return f"read_json({literal(str(path))}, format = 'newline_delimited', records = false, columns = {{json: 'JSON'}})"
+    return f"read_json({files}, format = 'newline_delimited', records = false, columns = {{json: 'JSON'}})"
 
 
 def unreadable(message: str) -> Fault:
@@ -113,9 +114,9 @@ def wrong_with(line: bytes) -> str | None:
     return None if isinstance(value, dict) else "not_object"
 
 
-def _read(path: Path, options: str) -> str:
+def _read(files: str, options: str) -> str:
     return (
-        f"read_json({literal(str(path))}, format = 'newline_delimited', records = true, maximum_depth = -1, "
+        f"read_json({files}, format = 'newline_delimited', records = true, maximum_depth = -1, "
         f"map_inference_threshold = -1, {options})"
     )
 
@@ -143,7 +144,7 @@ def _plain(kind: DuckDBPyType) -> str:
     return "DECIMAL(38,0)" if kind.id == "hugeint" else str(kind)
 
 
-def _keys_clash(connection: duckdb.DuckDBPyConnection, path: Path, names: Sequence[str], stop: Stop) -> bool:
+def _keys_clash(connection: duckdb.DuckDBPyConnection, files: str, names: Sequence[str], stop: Stop) -> bool:
     """Whether DuckDB made up names: of "a" and "A" it calls the second "A_1", a key the file does not have."""
     lower = {name.lower() for name in names}
     made_up = [name for name in names if (match := _RENAMED.fullmatch(name)) and match[1].lower() in lower]
@@ -151,4 +152,4 @@ def _keys_clash(connection: duckdb.DuckDBPyConnection, path: Path, names: Sequen
         return False
     present = ", ".join(f"bool_or({identifier(name)} IS NOT NULL)" for name in made_up)
     columns = [Field(name, "JSON", (), name) for name in made_up]
-    return not all(database.run(connection, f"FROM {relation(path, columns)} SELECT {present}", stop)[0])
+    return not all(database.run(connection, f"FROM {relation(files, columns)} SELECT {present}", stop)[0])

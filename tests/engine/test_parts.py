@@ -1,11 +1,12 @@
-"""CSV files that DuckDB does not take in one piece: cut between rows, and read as if it did."""
+"""Files that DuckDB does not take in one piece: cut between rows, and read as if it did."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from portal.engine import csv_source
+from portal.engine import parts
 from portal.engine.convert import Converted, convert
 from portal.engine.reading import Reading
 from portal.engine.sniff import sniff
@@ -13,11 +14,18 @@ from portal.engine.stop import Stop
 from tests.engine.rows import first_rows
 
 
-def read(content: bytes, folder: Path, **said: Any) -> tuple[Converted, list[list[Any]]]:
+def read(content: bytes, folder: Path, *, memory_mb: int = 256, **said: Any) -> tuple[Converted, list[list[Any]]]:
     source, target, reading = folder / "source", folder / "data.parquet", Reading(**said)
     source.write_bytes(content)
     done = convert(
-        source, sniff(source, reading), target, work=folder, reading=reading, stop=Stop(), report=lambda share: None
+        source,
+        sniff(source, reading),
+        target,
+        work=folder,
+        reading=reading,
+        memory_mb=memory_mb,
+        stop=Stop(),
+        report=lambda share: None,
     )
     assert {path.name for path in folder.iterdir()} <= {"source", "data.parquet", "spill"}
     return done, first_rows(target, 1000)
@@ -37,13 +45,13 @@ def read(content: bytes, folder: Path, **said: Any) -> tuple[Converted, list[lis
 def test_rows_that_end_in_several_ways(
     content: str, rows: list[list[Any]], size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_source, "PART_BYTES", size)
+    monkeypatch.setattr(parts, "BYTES", size)
     done, found = read(content.encode(), tmp_path)
     assert (found, done.rows, done.skipped) == (rows, len(rows), 0)
 
 
 def test_many_parts_keep_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_source, "PART_BYTES", 200)
+    monkeypatch.setattr(parts, "BYTES", 200)
     lines = [f"{n},word {n}" + ("\r\n" if n % 7 else "\n") for n in range(1000)]
     assert read("".join(["n,w\n", *lines]).encode(), tmp_path)[1] == [[n, f"word {n}"] for n in range(1000)]
 
@@ -56,3 +64,16 @@ def test_a_header_that_is_broken_takes_no_row_with_it(tmp_path: Path) -> None:
 def test_nothing_but_broken_rows(tmp_path: Path) -> None:
     done, found = read(b"a,b\n1\n2\n", tmp_path, skip_broken=True)
     assert (found, done.skipped, [column.name for column in done.columns]) == ([], 2, ["a", "b"])
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "ndjson"])
+def test_rows_larger_than_memory_holds_at_once(format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, text = 500, "x y\tz" * 40_000
+    lines = (json.dumps({"n": n, "t": f"{n} {text}"}) for n in range(rows))
+    content = {
+        "csv": lambda: "n,t\n" + "".join(f'{n},"{n} {text}"\n' for n in range(rows)),
+        "json": lambda: f"[{','.join(lines)}]",
+        "ndjson": lambda: "\n".join(lines),
+    }[format_]()
+    found = read(content.encode(), tmp_path, memory_mb=100)[1]
+    assert found == [[n, f"{n} {text}"] for n in range(rows)]

@@ -133,4 +133,4 @@ def test_the_search_for_a_broken_line(tmp_path: Path, stop: Stop) -> None:
     source.write_text('{"a":1}\n' * 100 + "x\n")
     stop.set()
     with pytest.raises(Stopped):
-        broken_rows.of_ndjson(source, stop)
+        broken_rows.of_ndjson(source, stop, lambda _: None)

@@ -158,10 +158,14 @@ class _Job:
     report: Report
 
     def csv(self, dialect: Dialect) -> Converted:
-        try:
-            return self._csv(csv_source.relation(self.source, dialect), dialect)
-        except duckdb.InvalidInputException as problem:
-            message = str(problem)
+        message = ""
+        if dialect.plain:
+            try:
+                done = self._csv(csv_source.relation(self.source, dialect), dialect)
+                if done.rows >= dialect.rows:
+                    return done
+            except duckdb.InvalidInputException as problem:
+                message = str(problem)
         return self.csv_in_parts(dialect, message)
 
     def csv_in_parts(self, dialect: Dialect, message: str = "") -> Converted:

@@ -28,7 +28,8 @@ csv.field_size_limit(2 * LONGEST_LINE)
 @dataclass(frozen=True)
 class Dialect:
     """`names` are unique and not empty, `types` what the first rows leave possible for each of them;
-    `skip` counts the blank lines in front; `quote` is '"' or ''."""
+    `skip` counts the blank lines in front; `quote` is '"' or ''; `rows` there are at least.
+    Where it is not `plain` DuckDB may miss rows: it looks for line ends such as the first, in whatever line that is."""
 
     delimiter: str
     quote: str
@@ -36,6 +37,8 @@ class Dialect:
     names: tuple[str, ...]
     types: tuple[tuple[Type, ...], ...]
     skip: int
+    plain: bool = True
+    rows: int = 0
 
 
 def reader(lines: Iterable[str], delimiter: str, quote: str) -> "Reader":
@@ -64,7 +67,9 @@ def guess(text: str, *, delimiter: str | None = None, quote: str | None = None, 
     cells = rows[0] if named else [""] * width
     body = rows[1 if named else 0 :][: max(20, TYPED_CELLS // width)]
     types = (values.narrowed(row[position] for row in body if position < len(row)) for position in range(width))
-    return Dialect(best, quoting, named, tuple(unique_names(cells)), tuple(types), skip)
+    plain = not skip and not any("\n" in cell or "\r" in cell for cell in rows[0]) if rows else True
+    least = max(0, len(rows) - named - 1)  # the last one may be cut off
+    return Dialect(best, quoting, named, tuple(unique_names(cells)), tuple(types), skip, plain, least)
 
 
 def checked_delimiter(delimiter: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
-from portal.engine import database, parquet_rows
+from portal.engine import database, parquet_rows, shown
 from portal.engine.columns import Column, children
 from portal.engine.query import Condition, Sort, order_sql, where_sql
 from portal.engine.values import identifier
@@ -88,7 +88,7 @@ def _shown(column: Column, cell_chars: int | None) -> str:
     cell = identifier(column.name)
     if cell_chars is None or not (column.type == "text" or column.is_nested):
         return cell
-    most, text = int(cell_chars), f"CAST(to_json({cell}) AS VARCHAR)" if column.is_nested else cell
+    most, text = int(cell_chars), (shown.text(column) if column.is_nested else cell)
     return f"CASE WHEN length({text}) > {most} THEN left({text}, {most}) || '…' ELSE {text} END AS {cell}"
 
 

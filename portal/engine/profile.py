@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from portal.engine import database, parquet_rows
+from portal.engine import database, parquet_rows, shown
 from portal.engine.columns import Column
 from portal.engine.stop import Stop
 from portal.engine.values import identifier, literal
@@ -173,7 +173,8 @@ def _figures(column: Column, *, exact: bool) -> dict[str, str]:
         figures["distinct"] = f"approx_count_distinct({cell})"
     if kind == "number":
         finite = f"FILTER (isfinite({cell}))" if column.type == "number" else ""
-        figures |= {"min": f"min({cell}) {finite}", "max": f"max({cell}) {finite}", "mean": f"avg({cell}) {finite}"}
+        mean = f"avg(CAST({cell} AS DOUBLE)) {finite}"  # a sum of large decimals would be none
+        figures |= {"min": f"min({cell}) {finite}", "max": f"max({cell}) {finite}", "mean": mean}
         if finite:
             figures["not_finite"] = f"count({cell}) FILTER (NOT isfinite({cell}))"
     elif kind == "time":
@@ -190,11 +191,7 @@ def _figures(column: Column, *, exact: bool) -> dict[str, str]:
 
 
 def _iso(moment: str, column: Column) -> str:
-    """A date or time as ISO 8601 writes it, as SQL; NULL where it is infinite."""
-    zoned = column.type.endswith("zone")
-    text = f"CAST({moment} AT TIME ZONE 'UTC' AS VARCHAR)" if zoned else f"CAST({moment} AS VARCHAR)"
-    iso = f"regexp_replace({text}, '([0-9]) ([0-9])', '\\1T\\2')" + (" || 'Z'" if zoned else "")
-    return f"CASE WHEN isfinite({moment}) THEN {iso} END"
+    return f"CASE WHEN isfinite({moment}) THEN {shown.iso(moment, column.type)} END"
 
 
 def _bound(value: Any, column: Column) -> str:
@@ -206,6 +203,8 @@ def _bound(value: Any, column: Column) -> str:
 
 def _kind(column: Column) -> str:
     name = column.type
+    if column.is_nested:
+        return "nested"
     if name in ("integer", "number") or name.startswith("decimal") or name.endswith("int"):
         return "number"
     if name in ("date", "timestamp", "timestamp with time zone"):

@@ -5,9 +5,10 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Context, Decimal, InvalidOperation
 from typing import Any
 
+from portal.engine import shown
 from portal.engine.columns import Column
 from portal.engine.values import identifier
 from portal.errors import Fault
@@ -18,6 +19,7 @@ CONDITIONS_MAX, SORTS_MAX, LIST_MAX, TEXT_MAX = 20, 3, 100, 1000
 _COMPARISONS = {"eq": "=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _PARTS = {"contains": "contains", "starts_with": "starts_with"}
 _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?")
+_ALL = Context(prec=200)  # digits; what may be typed has fewer
 _NOT_FINITE = {"nan", "inf", "-inf", "infinity", "-infinity"}
 
 
@@ -109,8 +111,9 @@ def _condition(condition: Condition, column: Column) -> tuple[str, list[Any]]:
     if op in _PARTS:
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             raise _wrong(column, "text")
-        text = _text(str(value), column)
-        return f"{_PARTS[op]}(lower(CAST({cell} AS VARCHAR)), lower(?))", [text]
+        part = _text(str(value), column)
+        part = part.replace(" ", "T") if column.type.startswith("timestamp") else part
+        return f"{_PARTS[op]}(lower({shown.text(column)}), lower(?))", [part]
     if op not in OPS:
         raise _wrong(column, "op")
     if column.is_nested:
@@ -118,11 +121,53 @@ def _condition(condition: Condition, column: Column) -> tuple[str, list[Any]]:
     if op == "in":
         if not isinstance(value, list) or not 0 < len(value) <= LIST_MAX:
             raise _wrong(column, "list")
-        return f"{cell} IN ({', '.join(['?'] * len(value))})", [_typed(each, column) for each in value]
-    bound = _typed(value, column)
+        asked = [_typed(each, column) for each in value]
+        bound = [_bound(each, column) for each in asked if _can_be(each, column)]
+        return (f"{cell} IN ({', '.join(['?'] * len(bound))})" if bound else "false"), bound
+    return _comparison(cell, op, _typed(value, column), column)
+
+
+def _comparison(cell: str, op: str, value: Any, column: Column) -> tuple[str, list[Any]]:
+    if not _can_be(value, column):
+        if op in ("eq", "ne"):
+            return ("false" if op == "eq" else "true"), []
+        # Compared as what the column can hold: 1.5 lies between 1 and 2, and what is out of range beyond all.
+        digits, scale = _digits(column)
+        below = (value.scaleb(scale, _ALL).to_integral_value(ROUND_FLOOR, _ALL)).scaleb(-scale, _ALL)
+        if abs(below) >= Decimal(10) ** (digits - scale):
+            every = (op in ("lt", "le")) == (value > 0)
+            return (f"{cell} IS NOT NULL" if every else "false"), []
+        return f"{cell} {'<=' if op in ('lt', 'le') else '>'} ?", [_bound(below, column)]
     if op == "ne":
-        return f"{cell} IS DISTINCT FROM ?", [bound]
-    return f"{cell} {_COMPARISONS[op]} ?", [bound]
+        return f"{cell} IS DISTINCT FROM ?", [_bound(value, column)]
+    beyond = f" AND NOT isnan({cell})" if op in ("gt", "ge") and column.type == "number" else ""
+    return f"{cell} {_COMPARISONS[op]} ?{beyond}", [_bound(value, column)]
+
+
+def _digits(column: Column) -> tuple[int, int]:
+    """How many digits a column of exact numbers holds, and how many of them behind the point."""
+    if column.type == "integer":
+        return 38, 0
+    digits, _, scale = column.type.partition("(")[2].rstrip(")").partition(",")
+    return int(digits), int(scale)
+
+
+def _can_be(value: Any, column: Column) -> bool:
+    """Whether a cell of the column can be just this: a fraction is no whole number."""
+    if not isinstance(value, Decimal):
+        return True
+    digits, scale = _digits(column)
+    moved = value.scaleb(scale, _ALL)
+    return moved == moved.to_integral_value(context=_ALL) and abs(value) < Decimal(10) ** (digits - scale)
+
+
+def _bound(value: Any, column: Column) -> Any:
+    """As it is bound: a decimal with just the digits of the column."""
+    if not isinstance(value, Decimal):
+        return value
+    _, scale = _digits(column)
+    units = int(value.scaleb(scale, _ALL))
+    return units if column.type == "integer" else Decimal(units).scaleb(-scale, _ALL)
 
 
 def _typed(value: Any, column: Column) -> Any:
@@ -153,8 +198,8 @@ def _wrong(column: Column, reason: str) -> Fault:
 
 def _integer(value: Any) -> Any:
     number = _decimal(value)
-    # Of a column of whole numbers one may ask what is above 1.5.
-    return int(number) if number == number.to_integral_value() and abs(number) < 10**38 else _number(number)
+    _number(number)  # what is beyond all numbers is none
+    return int(number) if number == number.to_integral_value() and abs(number) < 10**38 else number
 
 
 def _number(value: Any) -> float:

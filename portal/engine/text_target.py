@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-from portal.engine import harmless
+from portal.engine import harmless, shown
 from portal.engine.columns import Column
 from portal.engine.values import identifier, literal
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
-# What JSON has no word for, inside of nested values.
-_NOT_JSON = r"([\[:,]) *-?(?:NaN|nan|Infinity|inf)"
 
 
 def select(columns: Sequence[Column], format_: str) -> str:
@@ -29,23 +27,17 @@ def options(format_: str, *, header: bool = True, array: bool = True) -> str:
 def _expression(column: Column, format_: str) -> str:
     """How a column is written: ISO 8601, base64, JSON text; in files for spreadsheets without cells that run."""
     cell, kind = identifier(column.name), column.type
-    zoned = f"replace(CAST({cell} AT TIME ZONE 'UTC' AS VARCHAR), ' ', 'T') || 'Z'"
-    if kind == "timestamp with time zone":
-        return zoned
     if kind == "blob":
         return f"base64({cell})"
+    if column.is_nested:
+        return shown.json_text(cell) if format_ in DELIMITERS else f"CAST({shown.json_text(cell)} AS JSON)"
+    if kind == "timestamp with time zone":
+        return shown.text(column)
     if format_ in DELIMITERS:
-        if kind == "text":
-            return harmless.sql(cell, literal(harmless.DANGEROUS), literal(harmless.NUMBER))
-        return f"CAST(to_json({cell}) AS VARCHAR)" if column.is_nested else cell
+        is_text = kind == "text"
+        return harmless.sql(cell, literal(harmless.DANGEROUS), literal(harmless.NUMBER)) if is_text else cell
     if kind.startswith("decimal"):  # programs read JSON's numbers as doubles, which hold 15 digits
         return cell if int(kind[8:].partition(",")[0]) <= 15 else f"CAST({cell} AS VARCHAR)"
     if kind == "number":
         return f"CASE WHEN isfinite({cell}) THEN {cell} END"
-    if kind == "timestamp":
-        return f"replace(CAST({cell} AS VARCHAR), ' ', 'T')"
-    if column.is_nested and kind != "json":
-        said = f"to_json({cell})"
-        mended = f"regexp_replace(CAST({said} AS VARCHAR), {literal(_NOT_JSON)}, '\\1null', 'g')"
-        return f"CASE WHEN json_valid({said}) THEN {said} ELSE CAST({mended} AS JSON) END"
-    return cell
+    return shown.text(column) if kind == "timestamp" else cell

@@ -7,6 +7,7 @@ from typing import Any
 import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
+from portal.engine import shown
 from portal.engine.columns import Column
 from portal.engine.stop import Stop
 from portal.engine.values import identifier
@@ -25,6 +26,8 @@ _FORMATS = {"date": "yyyy-mm-dd", "timestamp": "yyyy-mm-dd hh:mm:ss.000"}
 def expression(column: Column) -> str:
     """How a column is read for a sheet, as a value and a text: what a cell cannot hold exactly is text."""
     cell, kind = identifier(column.name), column.type
+    if column.is_nested:
+        return f"NULL, {shown.json_text(cell)}"
     if kind == "integer":
         return _either(f"{cell} BETWEEN -{EXACT} AND {EXACT}", f"CAST({cell} AS DOUBLE)", f"CAST({cell} AS VARCHAR)")
     if kind == "number":
@@ -36,17 +39,15 @@ def expression(column: Column) -> str:
         exact = "" if kind == "date" else f" AND {cell} = date_trunc('millisecond', {cell})"
         day = f"epoch({cell}) / 86400.0 + {_EPOCH}"
         known = f"{cell} >= '{_FIRST_DAY}' AND {cell} < '10000-01-01'{exact}"
-        return _either(known, day, f"replace(CAST({cell} AS VARCHAR), ' ', 'T')")
+        return _either(known, day, shown.iso(cell, kind))
     if kind == "timestamp with time zone":  # cells have no zone
-        return f"NULL, replace(CAST({cell} AT TIME ZONE 'UTC' AS VARCHAR), ' ', 'T') || 'Z'"
+        return f"NULL, {shown.iso(cell, kind)}"
     if kind == "boolean":
         return f"{cell}, NULL"
     if kind == "text":
         return f"NULL, {cell}"
     if kind == "blob":
         return f"NULL, base64({cell})"
-    if column.is_nested:
-        return f"NULL, CAST(to_json({cell}) AS VARCHAR)"
     return f"NULL, CAST({cell} AS VARCHAR)"
 
 

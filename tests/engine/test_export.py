@@ -1,5 +1,6 @@
 """What an export makes: exact bytes, chosen columns and rows, nothing left behind."""
 
+import csv
 import gzip
 import json
 import math
@@ -69,6 +70,21 @@ def test_json(source: Path, tmp_path: Path) -> None:
     assert made(
         source, tmp_path, format="ndjson", columns=("城市", "n"), where=(Condition("n", "le", 2),)
     ).path.read_text(encoding="utf-8") == ('{"城市":"上海","n":1}\n{"城市":"","n":2}\n')
+
+
+def test_json_is_json_whatever_is_nested(tmp_path: Path) -> None:
+    source, said = tmp_path / "nested.parquet", 'NaN, "inf" \\ [Infinity]'
+    query = "SELECT ['nan'::DOUBLE, 1, '-inf'] AS l, {'a': 'inf'::DOUBLE, 's': $said} AS s, '[NaN]'::JSON AS j, [1.5::DECIMAL(30,2)] AS d"
+    duckdb.connect().execute(f"COPY ({query}) TO '{source}' (FORMAT parquet)", {"said": said})
+    columns = [Column("l", "number[]"), Column("s", "struct"), Column("j", "json"), Column("d", "decimal(30,2)[]")]
+    work = tmp_path / "work"
+    work.mkdir()
+    for format_ in ("ndjson", "csv"):
+        done = export(source, columns, Wanted(format_), work, threads=1, max_bytes=10**9, stop=Stop(), meter=Meter())
+        with done.path.open(newline="") as file:
+            row = json.loads(file.read()) if format_ == "ndjson" else next(csv.DictReader(file))
+        row = {name: json.loads(value) if isinstance(value, str) else value for name, value in row.items()}
+        assert row == {"l": [None, 1.0, None], "s": {"a": None, "s": said}, "j": [None], "d": [1.5]}
 
 
 def test_only_what_can_be_made_is_accepted() -> None:

@@ -39,6 +39,11 @@ def read(content: bytes, folder: Path, *, memory_mb: int = 256, **said: Any) -> 
         ('a,b\n1,"x\r\ny"\n2,z\r', [[1, "x\r\ny"], [2, "z"]]),
         ("a\n1\r\n\r\n3\n\n", [[1], [None], [3], [None]]),
         ("\ufeffa,b\r\n\ufeffx,1\n\ufeffy,2\r\n", [["\ufeffx", 1], ["\ufeffy", 2]]),
+        ('"a\nb",c\r\n1,2\r\n3,4\r\n', [[1, 2], [3, 4]]),
+        ('"a\r\nb",c\n1,2\n3,4\n', [[1, 2], [3, 4]]),
+        ("\na,b\r\n1,2\r\n", [[1, 2]]),
+        ("\r\na,b\n1,2\n", [[1, 2]]),
+        ("\nh0;h1\r\nxé ;bx \n69;6\r\n;84\n", [["xé ", "bx "], ["69", "6"], [None, "84"]]),
         ('\n\na,b\n"1""2",\r\n3,4,\n', [['1"2', None], ["3", 4]]),
     ],
 )

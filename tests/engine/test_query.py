@@ -41,7 +41,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("n", "eq", 2, [2]), ("n", "eq", "2", [2]), ("n", "gt", 1.5, [2, 3, 4]), ("n", "in", [1, "3"], [1, 3]),
         ("n", "lt", "1e1", [1, 2, 3, 4]), ("n", "le", 10**40 // 10**10, [1, 2, 3, 4]), ("t", "eq", "Oslo", [1]),
         ("t", "ne", "Oslo", [2, 3, 4]), ("t", "contains", "OSL", [1]), ("t", "contains", "0%", [2]), ("t", "contains", "_", []),
-        ("t", "starts_with", "上", [2]), ("t", "is_null", None, [3]), ("t", "eq", "", [4]), ("x", "ge", "-2", [1, 2, 3]),
+        ("t", "starts_with", "上", [2]), ("t", "is_null", None, [3]), ("t", "eq", "", [4]), ("x", "ge", "-2", [1, 2]),
         ("d", "lt", "2026-01-15", [1, 4]), ("at", "eq", "2026-01-01T08:00", [1]), ("z", "eq", "2026-01-01T08:00:00+08:00", [1]),
         ("b", "eq", True, [1, 4]), ("b", "eq", "FALSE", [2]), ("l", "contains", "3", [2]), ("l", "not_null", None, [1, 2, 4]),
         ("d", "contains", "1899", [4]), ("x", "eq", "NaN", [3]), ("x", "lt", "Infinity", [1, 2]), ("x", "is_null", None, [4]),
@@ -50,6 +50,42 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_conditions(table: Path, column: str, op: str, value: Any, expected: list[int]) -> None:
     found = look(table, COLUMNS, where=[Condition(column, op, value)])
     assert ([row[0] for row in found.rows], found.matching) == (expected, len(expected))
+
+
+BIG = 2**53
+EXACT = [Column("n", "integer"), Column("i", "integer"), Column("w", "integer"), Column("d", "decimal(30,4)"),
+         Column("s", "struct"), Column("at", "timestamp"), Column("z", "timestamp with time zone"), Column("x", "number")]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exact") / "data.parquet"
+    duckdb.connect().execute(
+        f"""SET TimeZone = 'UTC'; COPY (SELECT * FROM (VALUES
+        (1, {BIG}, 12345678901234567890::DECIMAL(38,0), 12345678901234567890.5::DECIMAL(30,4), {{'a': 1, 'b': 'x'}},
+         TIMESTAMP '2026-01-01 10:00:00', TIMESTAMPTZ '2026-01-01 10:00:00Z', 'nan'::DOUBLE),
+        (2, {BIG} + 1, 12345678901234567891, -0.0001, NULL, NULL, NULL, 'inf'), (3, NULL, NULL, NULL, NULL, NULL, NULL, 5)
+        ) v(n, i, w, d, s, "at", z, x)) TO '{path}' (FORMAT parquet)"""
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("column", "op", "value", "expected"),
+    [
+        ("i", "in", [str(BIG + 1), "0.5"], [2]), ("i", "gt", f"{BIG}.5", [2]), ("i", "ge", f"{BIG}.5", [2]),
+        ("i", "lt", f"{BIG}.5", [1]), ("i", "le", f"{BIG}.5", [1]), ("i", "eq", "0.5", []), ("i", "ne", "0.5", [1, 2, 3]),
+        ("i", "in", ["0.5"], []), ("i", "lt", "1e300", [1, 2]), ("i", "gt", "1e300", []), ("i", "gt", "-1e300", [1, 2]),
+        ("w", "in", ["12345678901234567891", "1.5"], [2]), ("w", "eq", 12345678901234567890, [1]),
+        ("d", "gt", "12345678901234567890.49999999999999999999", [1]), ("d", "lt", "1e29", [1, 2]), ("d", "ge", "1e29", []),
+        ("d", "eq", "12345678901234567890.50000000000000000000", [1]), ("d", "le", "-0.00005", [2]), ("d", "ge", "-0.00005", [1]),
+        ("d", "eq", "0.00001", []), ("s", "contains", '"a":1', [1]), ("at", "starts_with", "2026-01-01T10", [1]),
+        ("at", "contains", "01 10:00", [1]), ("z", "contains", "10:00:00Z", [1]), ("x", "gt", 4, [2, 3]), ("x", "lt", 6, [3]),
+    ],
+)  # fmt: skip
+def test_exact_numbers_are_compared_exactly(exact: Path, column: str, op: str, value: Any, expected: list[int]) -> None:
+    found = look(exact, EXACT, where=[Condition(column, op, value)])
+    assert [row[0] for row in found.rows] == expected
 
 
 @pytest.mark.parametrize(

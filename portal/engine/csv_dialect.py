@@ -20,6 +20,8 @@ LONGEST_LINE = 2_000_000  # bytes; DuckDB is told the same
 TYPED_CELLS = 100_000
 DELIMITERS = (",", "\t", ";", "|")
 QUOTE = '"'
+_YEAR = re.compile(r" *(?:19|20)[0-9]{2} *")
+_COMMA = re.compile(r"-?[0-9.]+,[0-9]+")
 
 # The default of 128 KiB refuses honest long texts; the limit is one for the process.
 csv.field_size_limit(2 * LONGEST_LINE)
@@ -82,7 +84,10 @@ def checked_delimiter(delimiter: str) -> str:
 def _separators(lines: list[str], delimiter: str | None, quote: str | None) -> tuple[str, str]:
     quoting = QUOTE if quote is None else quote
     choices = DELIMITERS if delimiter is None else (delimiter,)
-    best = max(choices, key=lambda choice: (*_fit(lines, choice, quoting), -choices.index(choice)))
+    fits = {choice: _fit(lines, choice, quoting) for choice in choices}
+    fitting = [choice for choice in choices if fits[choice][0] == 1]
+    sense = {choice: _sense(lines, choice, quoting) if len(fitting) > 1 else (0.0, 0.0) for choice in choices}
+    best = max(choices, key=lambda choice: (fits[choice][0], sense[choice], fits[choice][1], -choices.index(choice)))
     if quote is None and best == "\t" and _fit(lines, best, QUOTE)[0] < 1 and _fit(lines, best, "")[0] == 1:
         quoting = ""  # tab-separated files know no quoting, so a stray quote is a character like any other
     return best, quoting
@@ -113,6 +118,21 @@ def _fit(lines: list[str], delimiter: str, quote: str) -> tuple[float, int]:
     return same / (len(rows) + (not readable)), width
 
 
+def _sense(lines: list[str], delimiter: str, quote: str) -> tuple[float, float]:
+    """Where several fit, as in "Lee, Ann;7" and "1,5;2,5": the share of columns with values of one kind (numbers with a
+    comma, too), and that of columns whose cells do not begin with a blank.
+    """
+    rows, _ = _rows(lines, delimiter, quote, most=50)
+    columns = list(zip(*(row for row in rows[1:] or rows if len(row) >= len(rows[0])), strict=False)) or [("",)]
+    typed = sum(all(_is_typed(cell) for cell in column) for column in columns)
+    clean = sum(not any(cell.startswith(" ") for cell in column) for column in columns)
+    return typed / len(columns), clean / len(columns)
+
+
+def _is_typed(cell: str) -> bool:
+    return bool(values.kind_of(cell) or _COMMA.fullmatch(cell.strip()))
+
+
 def _rows(lines: list[str], delimiter: str, quote: str, most: int = 500) -> tuple[list[list[str]], bool]:
     """The first rows without blank lines, up to one whose quotes are broken, and whether there was none."""
     rows: list[list[str]] = []
@@ -130,19 +150,28 @@ def _rows(lines: list[str], delimiter: str, quote: str, most: int = 500) -> tupl
 def has_header(rows: list[list[str]]) -> bool:
     """Whether the first row names the columns: it does unless it looks like the rows below.
 
-    A column of numbers or dates speaks for a header if its first cell is none, against it if it is one;
-    years in sequence are names (as in tables by the World Bank).
+    A column of numbers or dates speaks for a header if its first cell is of another kind, against it if it is of that
+    one; years over what are none are names (as in tables by the World Bank).
     """
     first, below = rows[0], rows[1:]
     if not below:
         return not any(values.kind_of(cell) for cell in first)
-    years = [int(cell) for cell in first if re.fullmatch(r"(19|20)\d\d", cell.strip())]
-    if len(years) > 1 and years == list(range(years[0], years[0] + len(years))):
-        return True
+    columns = [[row[n] for row in below[:100] if n < len(row) and row[n].strip()] for n in range(len(first))]
+    typed = [n for n, cell in enumerate(first) if values.kind_of(cell)]
+    years = [n for n in typed if _YEAR.fullmatch(first[n].strip())]
+    if years and years == typed and not any(all(map(_YEAR.fullmatch, columns[n])) for n in years):
+        named = [first[n].strip() for n in years]
+        if named == sorted(set(named)) and all(values.kind_of(cell) for n in years for cell in columns[n]):
+            return True
     votes = 0
-    for position, cell in enumerate(first):
-        column = [row[position] for row in below if position < len(row) and row[position].strip()]
-        kinds = {values.kind_of(value) for value in column[:100]}
+    for cell, column in zip(first, columns, strict=True):
+        kinds = {_family(value) for value in column}
         if kinds and None not in kinds and cell.strip():
-            votes += -1 if values.kind_of(cell) else 1
-    return votes > 0 or (votes == 0 and not any(values.kind_of(cell) for cell in first))
+            votes += -1 if _family(cell) in kinds else 1
+    return votes > 0 or (votes == 0 and not typed)
+
+
+def _family(cell: str) -> str | None:
+    """The kind of a cell, whole numbers and others being one."""
+    kind = values.kind_of(cell)
+    return "number" if kind in ("BIGINT", "DECIMAL(38,0)", "DOUBLE") else kind

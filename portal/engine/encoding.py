@@ -17,6 +17,10 @@ _BOMS = (
     (b"\xfe\xff", "utf-16-be"),
 )
 _COMMON = 0.9  # of its characters outside ASCII so many are in GB2312, if a text is Chinese
+_FEWEST, _MANY = 2, 12  # characters outside ASCII: with fewer nothing can be told, with so many other languages can
+_JUDGED = 16_384  # bytes
+_OF_ONE_BYTE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254"]
+_OTHERS = ["gb18030", *_OF_ONE_BYTE, "big5", "euc_kr", "euc_jp", "shift_jis"]
 _PLAIN = {9, 10, 13, *range(32, 127)}
 _NULS = 0.01  # more than so many are no text
 
@@ -83,6 +87,7 @@ def late(path: Path, stop: Stop) -> str | None:
     """The encoding of a file whose beginning was ASCII and whose rest is not UTF-8."""
     decoder = codecs.getincrementaldecoder("gb18030")()
     common = foreign = 0
+    sample = bytearray()
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             stop.check()
@@ -91,16 +96,29 @@ def late(path: Path, stop: Stop) -> str | None:
             except UnicodeDecodeError:
                 return None
             common, foreign = common + more[0], foreign + more[1]
-    return "gb18030" if foreign and common >= _COMMON * foreign else None
+            if more[1] and len(sample) < _JUDGED:
+                sample += b"\n".join(line for line in piece.split(b"\n") if not line.isascii())[:_JUDGED]
+    return "gb18030" if _mostly_chinese(common, foreign, bytes(sample)) else None
 
 
 def is_chinese(head: bytes, *, whole: bool) -> bool:
     """Whether it is GB18030 and not some other encoding that happens to decode."""
     try:
-        common, foreign = _counted(_decoded(head, "gb18030", whole=whole))
+        counts = _counted(_decoded(head, "gb18030", whole=whole))
     except UnicodeDecodeError:
         return False
-    return foreign > 0 and common >= _COMMON * foreign
+    return _mostly_chinese(*counts, b"\n".join(line for line in head.split(b"\n") if not line.isascii()))
+
+
+def _mostly_chinese(common: int, foreign: int, sample: bytes) -> bool:
+    """Of a text as GB18030: characters common in Chinese, all outside ASCII, and some lines with such."""
+    if foreign < _FEWEST or common < _COMMON * foreign:
+        return False
+    from charset_normalizer import from_bytes  # seldom needed
+
+    best = from_bytes(sample[:_JUDGED], cp_isolation=_OTHERS).best()
+    # One letter with an accent behind the other looks like a hanzi; of few characters Korean looks like Chinese.
+    return best is None or best.encoding not in (_OTHERS[1:] if foreign >= _MANY else _OF_ONE_BYTE)
 
 
 def _counted(said: str) -> tuple[int, int]:

@@ -53,16 +53,16 @@ def _elements(connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop) -
     if _first(source) == b"[":
         return f"SELECT {_ROW.format('json')} FROM {_read(source, 'array')}"
     whole = _read(source, "unstructured")
+    pointer = "'/' || replace(replace(k, '~', '~0'), '/', '~1')"  # a path in dollars has wildcards
     names = (
         f"SELECT k FROM (SELECT json, unnest(json_keys(json)) AS k FROM {whole}) "
-        "WHERE json_type(json, '$.\"' || replace(k, '\"', '\\\"') || '\"') = 'ARRAY' "
-        "AND json_type(json, '$.\"' || replace(k, '\"', '\\\"') || '\"[0]') = 'OBJECT'"
+        f"WHERE json_type(json, {pointer}) = 'ARRAY' AND json_type(json, {pointer} || '/0') = 'OBJECT'"
     )
     arrays = [row[0] for row in database.run(connection, names, stop)]
     if len(arrays) != 1:
         return f"SELECT json(json) FROM {whole}"
-    path = '$."' + arrays[0].replace('"', '\\"') + '"[*]'
-    elements = f"SELECT unnest(json_extract(json, {literal(path)})) AS element FROM {whole}"
+    path = literal("/" + arrays[0].replace("~", "~0").replace("/", "~1"))
+    elements = f"SELECT unnest(json_extract(json_extract(json, {path}), '$[*]')) AS element FROM {whole}"
     return f"SELECT {_ROW.format('element')} FROM ({elements})"
 
 

@@ -138,7 +138,7 @@ def _interrupted_after(seconds: float, connection: duckdb.DuckDBPyConnection) ->
 def _plain(value: Any, kind: DuckDBPyType) -> Any:
     match value:
         case str() if str(kind) == "JSON":
-            return json.loads(value, parse_constant=str)
+            return json.loads(value, parse_constant=str, parse_float=_float)
         case float():
             return value if math.isfinite(value) else _WORDS[str(value)]
         case dt.datetime() | dt.date() | dt.time():
@@ -154,3 +154,8 @@ def _plain(value: Any, kind: DuckDBPyType) -> Any:
             return {name: _plain(value[name], inner) for name, inner in children(kind)}
         case _:
             return value
+
+
+def _float(said: str) -> float | str:
+    """What is too large for a double stays as it was written."""
+    return number if math.isfinite(number := float(said)) else said

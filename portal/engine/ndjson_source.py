@@ -127,10 +127,24 @@ def _column(name: str, kind: DuckDBPyType, exact: bool) -> Field:
         return Field(name, "VARCHAR", DATES, cell)
     if kind.id == "hugeint" or (exact and kind.id == "double"):
         return Field(name, "VARCHAR", NUMBERS, cell)
-    if kind.id == "double":
-        inexact = f"abs({cell}) >= {EXACT} AND {cell} = floor({cell})"
-        return Field(name, "DOUBLE", (), f"CASE WHEN {inexact} THEN error({literal(MISFIT)}) ELSE {cell} END")
+    if inexact := _inexact(cell, kind):
+        if exact:
+            return Field(name, "JSON", (), cell)
+        return Field(name, _plain(kind), (), f"CASE WHEN {inexact} THEN error({literal(MISFIT)}) ELSE {cell} END")
     return Field(name, _plain(kind), (), cell)
+
+
+def _inexact(cell: str, kind: DuckDBPyType, depth: int = 0) -> str:
+    """Whether a double in it may have lost digits, as SQL; "" where there is none."""
+    if kind.id == "double":
+        return f"(abs({cell}) >= {EXACT} AND {cell} = floor({cell}))"
+    if kind.id == "list":
+        inner = _inexact(f"x{depth}", children(kind)[0][1], depth + 1)
+        return f"len(list_filter({cell}, lambda x{depth}: coalesce({inner}, false))) > 0" if inner else ""
+    if kind.id == "struct":
+        inside = (_inexact(f"({cell}).{identifier(name)}", child, depth) for name, child in children(kind))
+        return " OR ".join(f"coalesce({part}, false)" for part in inside if part)
+    return ""
 
 
 def _plain(kind: DuckDBPyType) -> str:

@@ -43,7 +43,9 @@ def selection(
     )[0]
     if max(int(sizes[0]), int(sizes[1])) > max_bytes:
         raise Fault("too_large", limit=max_bytes)
-    finer = _finer([name for name, kind in found if str(kind.id) == "timestamp_ns"], connection, read, stop)
+    finer = _finer(
+        [name for name, kind in found if str(kind.id) in ("timestamp_ns", "timestamptz_ns")], connection, read, stop
+    )
     names = unique_names([name for name, _ in found])
     return [
         (name, f"CAST({identifier(own)} AS VARCHAR)" if own in finer else _expression(identifier(own), kind))
@@ -83,6 +85,8 @@ def _expression(cell: str, kind: DuckDBPyType) -> str:
         return f"CAST({cell} AS DECIMAL(38,0))"
     if name == "float":  # as it is written: 0.1 and not 0.10000000149
         return f"CAST(CAST({cell} AS VARCHAR) AS DOUBLE)"
+    if name == "timestamptz_ns":
+        return f"CAST({cell} AS TIMESTAMPTZ)"
     if name.startswith("timestamp_"):
         return f"CAST({cell} AS TIMESTAMP)"
     if name == "blob":

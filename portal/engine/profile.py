@@ -21,6 +21,7 @@ from portal.engine.values import identifier, literal
 EXACT_ROWS = 200_000
 MEMORY_MB = 160
 WINDOWS, WINDOW_ROWS = 32, 8192
+GOLDEN = 0.618034
 AT_ONCE = 50  # columns in one scan: each keeps state of its own
 BINS, TOP, TEXT_CHARS = 20, 10, 100
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
@@ -67,7 +68,9 @@ class _Looker:
     def _windows(self, path: Path, columns: Sequence[Column]) -> str:
         # Row groups without any of these rows are not read.
         rows, place = parquet_rows.numbered(path, columns)
-        starts = (self._rows * n // WINDOWS for n in range(WINDOWS))
+        # Each begins somewhere in its share of the rows: at one distance they might meet a rhythm of the data.
+        share = self._rows // WINDOWS
+        starts = (share * n + int((n * GOLDEN) % 1 * (share - WINDOW_ROWS)) for n in range(WINDOWS))
         within = " OR ".join(f"({place} >= {at} AND {place} < {at + WINDOW_ROWS})" for at in starts)
         return f"(FROM {rows} WHERE {within})"
 
@@ -148,9 +151,11 @@ class _Looker:
 
     def _top(self, column: Column, kind: str) -> list[list[Any]]:
         cell = identifier(column.name)
-        shown = f"left({cell}, {TEXT_CHARS})" if kind == "text" else cell
         told = _iso("v", column) if kind == "time" else "v"
-        counted = f"SELECT {shown} AS v, count(*) AS n FROM {self._some} WHERE {_finite(column)} GROUP BY 1"
+        shown, alike = cell, cell
+        if kind == "text":  # told apart by all of it, but not held whole
+            shown, alike = f"left(any_value({cell}), {TEXT_CHARS})", f"hash({cell}), length({cell})"
+        counted = f"SELECT {shown} AS v, count(*) AS n FROM {self._some} WHERE {_finite(column)} GROUP BY {alike}"
         rows = self._run(f"SELECT {told}, n FROM ({counted}) ORDER BY n DESC, v LIMIT {TOP}")
         return [[_json(value), count] for value, count in rows]
 

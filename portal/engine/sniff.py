@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from portal.engine import csv_dialect, encoding
 from portal.engine.csv_dialect import Dialect
@@ -142,13 +143,27 @@ def _json_kind(text: str, said: str | None) -> str | None:
         return "json" if said == "json" or json_like else None
     if said in ("json", "ndjson"):
         return said
-    # A document written over many lines may hold lines that are objects; but it does not begin with one.
-    document = lines[0].strip() == "{" or not any(_is(dict, line) for line in lines)
-    return "json" if document else "ndjson"
+    # A document may stand on one line, or hold lines that are objects; but only few are, and the first one is none.
+    if len(lines) == 1 and _holds_rows(lines[0]):
+        return "json"
+    objects = [_is(dict, line) for line in lines]
+    return "ndjson" if objects[0] or 2 * sum(objects) >= len(lines) else "json"
 
 
 def _is(kind: type, line: str) -> bool:
+    return isinstance(_read(line), kind)
+
+
+def _holds_rows(line: str) -> bool:
+    found = _read(line)
+    return isinstance(found, dict) and any(
+        isinstance(each, list) and each and isinstance(each[0], dict) for each in found.values()
+    )
+
+
+def _read(line: str) -> Any:
+    """None for what is no JSON, too."""
     try:
-        return isinstance(json.loads(line), kind)
+        return json.loads(line)
     except (ValueError, RecursionError):
-        return False
+        return None

@@ -10,7 +10,7 @@ _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
 _WHOLE = r"(?:0|[1-9][0-9]{0,14})"  # 15 digits are exact in a double
 # What a double writes of itself near its greatest value.
 _HUGE = r"-?(?:[1-9](?:\.[0-9]+)?[eE]\+?(?:29[0-9]|30[0-7])|1(?:\.(?:[0-6][0-9]*|7976931348623157))?[eE]\+?308)"
-_EXPONENT = r"[eE](?:-[0-9]{1,3}|\+?[0-9]{1,2}|\+?[12][0-8][0-9])"
+_EXPONENT = r"[eE](?:-(?:[0-9]{1,2}|[12][0-9]{2}|3[01][0-9]|32[0-4])|\+?[0-9]{1,2}|\+?[12][0-8][0-9])"
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ TYPES = (
     Type("DECIMAL(38,0)", r"0|-?[1-9][0-9]{0,37}"),
     Type(
         "DOUBLE",
-        rf"-?{_WHOLE}|-?{_WHOLE}(?:{_EXPONENT})|[-+]?{_WHOLE}?\.[0-9]+(?:{_EXPONENT})?|{_HUGE}|-?{_WHOLE}\.|[nN]a[nN]|-?[iI]nf",
+        rf"-?{_WHOLE}|-?{_WHOLE}(?:{_EXPONENT})|-?{_WHOLE}?\.[0-9]+(?:{_EXPONENT})?|{_HUGE}|-?{_WHOLE}\.|[nN]a[nN]|-?[iI]nf",
     ),
     Type("DATE", _DAY),
     Type("TIMESTAMP", rf"(?:{_DAY})[T ]{_CLOCK}"),
-    Type("TIMESTAMP WITH TIME ZONE", rf"(?:{_DAY})[T ]{_CLOCK} ?(?:Z|[-+][0-9]{{2}}(?::?[0-9]{{2}})?)"),
+    Type("TIMESTAMP WITH TIME ZONE", rf"(?:{_DAY})[T ]{_CLOCK} ?(?:Z|[-+](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?)"),
 )
 _WHOLE_NUMBERS = TYPES[1:3]
 TEXT = Type("VARCHAR", "(?s:.*)")
@@ -121,8 +121,8 @@ def _fits(cell: str, kind: Type) -> str:
     looks = f"(regexp_full_match({cell}, {pattern}) AND TRY_CAST({cell} AS {kind.name}) IS NOT NULL)"
     if kind.name == "BOOLEAN":
         return f"({cell} IN ('true', 'false') OR {looks})"
-    if kind.name == "DOUBLE":  # writing one costs more than looking at it
-        return looks
+    if kind.name == "DOUBLE":  # up to 15 digits none is lost; beyond, what is written must be what was read
+        return f"({looks} AND (length({cell}) <= 16 OR {written} = trim({cell})))"
     least, most = (10, 10) if kind.name == "DATE" else (19, 29)  # no infinity, no year before 1
     return (
         f"(({written} = {cell} AND length({cell}) BETWEEN {least} AND {most} AND NOT suffix({cell}, ')')) OR {looks})"

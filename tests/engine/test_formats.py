@@ -102,7 +102,8 @@ def test_types_of_parquet(site: Site, fetch: Fetch, tmp_path: Path) -> None:
         "SELECT 1::TINYINT AS a, 18446744073709551615::UBIGINT AS b, 0.1::FLOAT AS c, 'x'::BLOB AS d, "
         "'2026-01-02 03:04:05.123456789'::TIMESTAMP_NS AS e, MAP {'k': 1} AS f, [1, 2] AS g, {'h': 'i'} AS h, "
         "TIMESTAMPTZ '2026-01-02 03:04:05+08' AS j, 1.50::DECIMAL(5, 2) AS k, uuid() AS l, TIME '03:04:05' AS m, "
-        "'2026-01-02 03:04:05.123456'::TIMESTAMP_NS AS n, NULL::TIMESTAMP_NS AS o, '2026-01-02'::TIMESTAMP_S AS p"
+        "'2026-01-02 03:04:05.123456'::TIMESTAMP_NS AS n, NULL::TIMESTAMP_NS AS o, '2026-01-02'::TIMESTAMP_S AS p, "
+        "'2026-01-02 03:04:05+00'::TIMESTAMPTZ_NS AS q"
     )
     found = fetch(site.file("/p", parquet(tmp_path / "p", query)))
     kinds = {column.name: column.type for column in found.columns}
@@ -110,6 +111,7 @@ def test_types_of_parquet(site: Site, fetch: Fetch, tmp_path: Path) -> None:
         "a": "integer", "b": "integer", "c": "number", "d": "text", "e": "text", "f": "json", "g": "integer[]",
         "h": "struct", "j": "timestamp with time zone", "k": "decimal(5,2)", "l": "text", "m": "time",
         "n": "timestamp", "o": "timestamp", "p": "timestamp",
+        "q": "timestamp with time zone",
     }  # fmt: skip
     row = dict(zip(kinds, rows(found)[0], strict=True))
     assert (row["b"], row["c"], row["d"], row["f"], row["k"]) == ("18446744073709551615", 0.1, "eA==", {"k": 1}, "1.50")
@@ -148,6 +150,14 @@ def test_broken_json(site: Site, fetch: Fetch, document: str, line: int) -> None
         ('[[1, 2], ["x"]]', ["value"], [[[1, 2]], [["x"]]]),
         ('{\n"a": 1\n}', ["a"], [[1]]),
         ('[{"a": "line\\nbreak \\u4e0a"}]', ["a"], [["line\nbreak 上"]]),
+        ('{"status":"ok","results":[{"id":1},{"id":2}]}', ["id"], [[1], [2]]),
+        ('{"type":"x","features":[\n{"id":1},\n{"id":2},\n{"id":3}\n]}\n', ["id"], [[1], [2], [3]]),
+        ('{\n"*":[{"a":1}],"b":[1]}', ["a"], [[1]]),
+        ('{\n"a/b~c\\"d":[{"a":1}],"b":[1]}', ["a"], [[1]]),
+        ('[{"v":{"id":9007199254740993}},{"v":{"id":1.5}}]', ["v"], [[{"id": 2**53 + 1}], [{"id": 1.5}]]),
+        ('[{"v":[[1152921504606846977]]},{"v":[[0.5]]}]', ["v"], [[[[1152921504606846977]]], [[[0.5]]]]),
+        ('[{"v":{"id":1e400}},{"v":{"id":1.5}}]', ["v"], [[{"id": "1e400"}], [{"id": 1.5}]]),
+        ('[{"v":[{"x":1.5}]},{"v":[{"x":null}]}]', ["v"], [[[{"x": 1.5}]], [[{"x": None}]]]),
     ],
 )
 def test_json_of_every_shape(site: Site, fetch: Fetch, document: str, columns: list[str], expected: list[Any]) -> None:
@@ -160,6 +170,52 @@ def test_chinese_that_comes_late(site: Site, fetch: Fetch) -> None:
     found = fetch(site.file("/late", body))
     assert (found.rows, found.found["encoding"]) == (400_001, "gb18030")
     assert look(found.path, found.columns, offset=400_000).rows == [[2, "上海市"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "columns", "first"),
+    [
+        ("Name, Vorname;Betrag\nMueller, Hans;1\nMeier, Eva;2\n", ["Name, Vorname", "Betrag"], ["Mueller, Hans", 1]),
+        ("Preis, netto;Menge\n1,5;2\n3,5;4\n", ["Preis, netto", "Menge"], ["1,5", 2]),
+        ("Name, Vorname\tOrt\nA, B\tOslo\nC, D\tRom\n", ["Name, Vorname", "Ort"], ["A, B", "Oslo"]),
+        ("1,a;b\n2,c;d\n", ["column1", "column2"], [1, "a;b"]),
+        ("r,2024-01-01,2024-02-01\nNorth,5,6\nSouth,7,8\n", ["r", "2024-01-01", "2024-02-01"], ["North", 5, 6]),
+        ("country,2020\nA,5.5\nB,7.5\n", ["country", "2020"], ["A", 5.5]),
+        ("country,2015,2020,2025\nA,1,2,3\nB,4,5,6\n", ["country", "2015", "2020", "2025"], ["A", 1, 2, 3]),
+        ("A,1990,2000\nB,1991,2001\n", ["column1", "column2", "column3"], ["A", 1990, 2000]),
+        ("x,5\ny,5.5\n", ["column1", "column2"], ["x", 5.0]),
+    ],
+)
+def test_delimiters_and_headers_that_look_otherwise(
+    site: Site, fetch: Fetch, body: str, columns: list[str], first: list[Any]
+) -> None:
+    found = fetch(site.file("/d", body.encode()))
+    assert ([column.name for column in found.columns], rows(found)[0]) == (columns, first)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["0.12345678901234567890", "123456789012345.123456789", "+1.5", "1e-400", "2024-01-01 10:00+99:99"],
+)
+def test_what_a_number_or_moment_would_lose_stays_text(site: Site, fetch: Fetch, value: str) -> None:
+    assert rows(fetch(site.file("/v", f"v\n{value}\n1.5\n".encode()))) == [[value], ["1.5"]]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "texts"),
+    [
+        ("windows-1252", "Größe Müller Straße Übergröße Schöße café España"),
+        ("euc-kr", "서울 부산 대구 인천 광주 대전 울산 세종"),
+        ("euc-jp", "東京 大阪 京都 名古屋 さくら カタカナ"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 400_000])
+def test_other_encodings_are_not_taken_for_chinese(
+    site: Site, fetch: Fetch, encoding: str, texts: str, before: int
+) -> None:
+    body = b"a,b\n" + b"1,x\n" * before + "".join(f"1,{text}\n" for text in texts.split()).encode(encoding)
+    with pytest.raises(Fault, match="not_utf8"):
+        fetch(site.file("/e", body))
 
 
 BROKEN = 'a,b\n1,2\n3\n4,"x\n5,6\n7,8,9\n10,11\n'

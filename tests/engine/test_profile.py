@@ -85,6 +85,28 @@ def test_texts(profiled: Profiled) -> None:
     assert found["top"][0] == ["b", 2] and ["b\ufffdc", 1] in found["top"] and ["x" * 100, 1] in found["top"]
 
 
+def test_long_texts_that_begin_alike(profiled: Profiled) -> None:
+    found = profiled("SELECT repeat('p', 100) || i AS t FROM range(5) t(i) UNION ALL SELECT 'short' FROM range(2)")["t"]
+    assert (found["distinct"], found["top"][0], len(found["top"])) == (6, ["short", 2], 6)
+
+
+def test_a_sample_is_of_all_parts_of_the_data(profiled: Profiled) -> None:
+    rows = 3 * EXACT_ROWS
+    found = profiled(f"SELECT i AS n, i % {rows // 32} AS m FROM range({rows}) t(i)")
+    for name, most in (("n", rows), ("m", rows // 32)):  # m begins anew where each share of the sample does
+        assert min(found[name]["histogram"]["counts"]) > 0
+        assert found[name]["quantiles"]["p50"] == pytest.approx(most * 0.5, abs=most * 0.05)
+
+
+def test_large_decimals_and_lists_of_them(profiled: Profiled) -> None:
+    nines = "9" * 28
+    found = profiled(
+        f"SELECT {nines}::DECIMAL(38,10) AS d, {'9' * 38}::DECIMAL(38,0) AS w, [1.25::DECIMAL(5,2)] AS l FROM range(3)"
+    )
+    assert found["d"]["mean"] == pytest.approx(1e28) and found["w"]["mean"] == pytest.approx(1e38)
+    assert "mean" not in found["l"]
+
+
 def test_times(profiled: Profiled) -> None:
     days = [date(1850, 1, 1) + timedelta(days=997 * n) for n in range(60)]
     texts = ", ".join(f"DATE '{day}'" for day in days)

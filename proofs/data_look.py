@@ -19,6 +19,7 @@ MEANT = {
     "quote": ("'", '"', ""),
     "delimiter": ("?", "*", ""),
     "encoding": ("",),
+    "sort": ("",),
     "filter": ("", "[]"),
     "export's filter": ("",),
 }

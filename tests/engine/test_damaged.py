@@ -86,7 +86,7 @@ def test_damage_is_the_file_s(kind: str, tmp_path: Path) -> None:
     sound, dice = SOUND[kind](tmp_path), random.Random(kind)
     assert read(sound, tmp_path / "sound").rows
     faults = []
-    for round_ in range(30):
+    for round_ in range(15):
         try:
             read(_damaged(sound, dice), tmp_path / str(round_))
         except Fault as problem:  # anything else would be called our own fault

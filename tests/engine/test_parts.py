@@ -73,7 +73,7 @@ def test_nothing_but_broken_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format_", ["csv", "json", "ndjson"])
 def test_rows_larger_than_memory_holds_at_once(format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, text = 400, ("x y z, " * 11 + "\n") * 2500
+    rows, text = 300, ("x y z, " * 11 + "\n") * 2500
     lines = (json.dumps({"n": n, "t": f"{n} {text}"}) for n in range(rows))
     content = {
         "csv": lambda: "n,t\n" + "".join(f'{n},"{n} {text}"\n' for n in range(rows)),

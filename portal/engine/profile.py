@@ -143,19 +143,19 @@ class _Looker:
         )[0]
         quantiles, counted = row[0] or [], row[1] or {}
         counts = [int(counted.get(edge, 0)) for edge in edges[1:]]
-        shown = (lambda value: _number(value, column)) if kind == "number" else (lambda value: _moment(value, column))
-        found: Found = {"histogram": {"edges": [shown(edge) for edge in edges], "counts": counts}}
+        plain = (lambda value: _number(value, column)) if kind == "number" else (lambda value: _moment(value, column))
+        found: Found = {"histogram": {"edges": [plain(edge) for edge in edges], "counts": counts}}
         if quantiles:
-            found["quantiles"] = {name: shown(value) for name, value in zip(QUANTILES, quantiles, strict=True)}
+            found["quantiles"] = {name: plain(value) for name, value in zip(QUANTILES, quantiles, strict=True)}
         return found
 
     def _top(self, column: Column, kind: str) -> list[list[Any]]:
         cell = identifier(column.name)
         told = _iso("v", column) if kind == "time" else "v"
-        shown, alike = cell, cell
+        value, alike = cell, cell
         if kind == "text":  # told apart by all of it, but not held whole
-            shown, alike = f"left(any_value({cell}), {TEXT_CHARS})", f"hash({cell}), length({cell})"
-        counted = f"SELECT {shown} AS v, count(*) AS n FROM {self._some} WHERE {_finite(column)} GROUP BY {alike}"
+            value, alike = f"left(any_value({cell}), {TEXT_CHARS})", f"hash({cell}), length({cell})"
+        counted = f"SELECT {value} AS v, count(*) AS n FROM {self._some} WHERE {_finite(column)} GROUP BY {alike}"
         rows = self._run(f"SELECT {told}, n FROM ({counted}) ORDER BY n DESC, v LIMIT {TOP}")
         return [[_json(value), count] for value, count in rows]
 

@@ -1,4 +1,4 @@
-"""How values are written as text, as SQL: the same in rows, profiles, filters and files."""
+"""How values are written as text, as SQL: the same on pages, in profiles, filters and files."""
 
 from portal.engine.columns import Column
 from portal.engine.values import identifier, literal

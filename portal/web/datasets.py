@@ -17,6 +17,7 @@ from portal.web.forms.datasets import DatasetForm
 from portal.wording import sentence
 
 bp = Blueprint("datasets", __name__, url_prefix="/datasets")
+bp.add_app_template_test(looks.is_nested, "nested")
 COLUMNS_A_PAGE = 24
 
 

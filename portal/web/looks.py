@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from flask_babel import lazy_gettext
 
 from portal import limits
+from portal.engine.columns import Column
 from portal.engine.query import Condition, Sort, conditions_from, sort_from
 from portal.errors import Fault, Invalid
 from portal.models import Dataset
@@ -29,6 +30,11 @@ WORDS = {
     "is_null": _("is empty"),
     "not_null": _("is not empty"),
 }
+
+
+def is_nested(type_: str) -> bool:
+    """Whether the cells of a column of this type hold several values each."""
+    return Column("", type_).is_nested
 
 
 def asked(args: Any) -> list[tuple[str, str, str]]:

@@ -71,6 +71,9 @@ SENTENCES = {
     "unauthorized": _("Log in first."),
     "forbidden": _("You may not do this."),
     "not_found": _("There is nothing here."),
+    "outbox_closed": _(
+        "The outbox opens with the address that `make run` printed when it started: it has a key in it."
+    ),
     "conflict": _("That is not possible as things stand."),
     "invalid": _("Some fields need another look."),
     "too_many": _("Too many requests. Wait a little, then try again."),

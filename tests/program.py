@@ -10,16 +10,16 @@ from urllib.error import HTTPError
 import altcha
 
 from tests.stack import PASSWORD as PASSWORD
-from tests.stack import new_number
+from tests.stack import Stack, new_number
 
 LIVE = ("pending", "queued", "processing")
 
 
 class Program:
-    """Calls of one client; `token` is sent once it is there."""
+    """Calls of one client to a portal; `token` is sent once it is there."""
 
-    def __init__(self, base: str) -> None:
-        self.base = base
+    def __init__(self, portal: Stack) -> None:
+        self.base, self._outbox = portal.url, portal.outbox_json.removeprefix(portal.url)
         self.token = ""
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -48,7 +48,7 @@ class Program:
         number = new_number()
         body = {"phone_number": number, "purpose": "register", "captcha": {"ticket": self.ticket()}}
         assert self.call("POST", "/api/v1/auth/sms-code", body)[0] == 202
-        messages = self.call("GET", "/dev/outbox.json")[1]
+        messages = self.call("GET", self._outbox)[1]
         code = next(message["code"] for message in messages if message["to"] == number)
         email = f"{username}@example.com"
         person = {"username": username, "email": email, "phone_number": number, "password": PASSWORD, "sms_code": code}

@@ -181,8 +181,8 @@ PAGES: dict[str, Row] = {
     "GET /docs": everyone(200),
     "GET /redoc": everyone(200),
     "GET /openapi.json": everyone(200),
-    "GET /dev/outbox": everyone(200),  # in local mode, from this machine: tests/web/test_doors.py
-    "GET /dev/outbox.json": everyone(200),
+    "GET /dev/outbox": everyone(404),  # without its key: tests/web/test_outbox.py
+    "GET /dev/outbox.json": everyone(404),
     "GET /static/<path:filename>": everyone(200),
 }
 PROGRAMS: dict[str, Row] = {

@@ -16,10 +16,15 @@ PASSWORD = "walking along the sea"  # of everyone who signs up there
 
 
 class Stack:
-    """A running portal: where it answers, and where it keeps its things."""
+    """A running portal: where it answers, where its outbox is read, and where it keeps its things."""
 
-    def __init__(self, url: str, folder: Path, process: "subprocess.Popen[str]") -> None:
-        self.url, self.folder, self.process = url, folder, process
+    def __init__(self, url: str, outbox: str, folder: Path, process: "subprocess.Popen[str]") -> None:
+        self.url, self.outbox, self.folder, self.process = url, outbox, folder, process
+
+    @property
+    def outbox_json(self) -> str:
+        """The same for programs."""
+        return self.outbox.replace("/outbox?", "/outbox.json?")
 
 
 @contextmanager
@@ -41,11 +46,11 @@ def stack(folder: Path, **env: str) -> Iterator[Stack]:
         assert process.stdout is not None
         for line in process.stdout:
             said.append(line)
-            if " is ready: http" in line:
+            if " arrive at http" in line:
                 break
         else:
             raise AssertionError("the portal did not start:\n" + "".join(said))
-        yield Stack(f"http://127.0.0.1:{port}", folder, process)
+        yield Stack(f"http://127.0.0.1:{port}", line.split()[-1], folder, process)
     finally:
         process.terminate()
         process.communicate(timeout=30)

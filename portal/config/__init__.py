@@ -1,7 +1,5 @@
 """Settings, typed, from the environment; a missing or weak one is refused at start. Their table: docs/operating.md."""
 
-import hashlib
-import hmac
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -10,6 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from portal.config.gateways import GatewaySettings
+from portal.derived_keys import derived, outbox_key
 from portal.limits import ACCESS_SECONDS, BODY_BYTES, BROWSER_SESSION_SECONDS, REFRESH_SECONDS
 
 MIN_SECRET = 32
@@ -143,7 +142,12 @@ class Settings(GatewaySettings):
     def derived(self, purpose: str, *, lasting: bool = False) -> bytes:
         """A key of its own for a purpose, made from SECRET_KEY; a lasting one (of what is stored) from PASSWORD_KEY."""
         key = self.password_key if lasting else self.secret_key
-        return hmac.digest(key.get_secret_value().encode(), purpose.encode(), hashlib.sha256)
+        return derived(key.get_secret_value(), purpose)
+
+    @property
+    def outbox_key(self) -> str:
+        """What the local outbox asks for; `make run` prints it."""
+        return outbox_key(self.secret_key.get_secret_value())
 
     @property
     def store_folder(self) -> Path:

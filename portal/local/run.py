@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from portal.derived_keys import outbox_key
 from portal.local import command, keys, leftovers, ports
 from portal.local import place as places
 from portal.local.child import Child, run_to_end
@@ -97,7 +98,7 @@ class _Instance:
             command.keep(self._place.instance, self._env, places.SHARED)
             self._supervisor.await_ready(self._web, _READY_WITHIN)
             say(f"Data Station is ready: {self._place.url}  (Ctrl-C stops it)")
-            say(f"  SMS and mail arrive at {self._place.url}/dev/outbox")
+            say(f"  SMS and mail arrive at {self._place.url}/dev/outbox?key={outbox_key(self._env['SECRET_KEY'])}")
             self._supervisor.watch()
         except StopAsked:
             say("Stopping …")

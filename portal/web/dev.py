@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from flask import Blueprint, abort, render_template
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 
-from portal.extensions import gateways
+from portal.extensions import gateways, settings
 from portal.web import guards
 
 bp = Blueprint("dev", __name__, url_prefix="/dev")
+COOKIE_SECONDS = 30 * 86400
 
 
 def _messages() -> list[dict[str, Any]]:
@@ -18,12 +19,23 @@ def _messages() -> list[dict[str, Any]]:
 @bp.get("/outbox")
 @guards.outbox_reader
 def outbox() -> Any:
-    """Messages, newest first."""
+    """Messages, newest first; an address with the key in it leads to the one without."""
+    if "key" in request.args:
+        answer = redirect(url_for(".outbox"), 303)
+        answer.set_cookie(
+            guards.outbox_cookie(),
+            settings().outbox_key,
+            max_age=COOKIE_SECONDS,
+            path=bp.url_prefix,
+            httponly=True,
+            samesite="Lax",
+        )
+        return answer
     return render_template("dev/outbox.html", messages=_messages())
 
 
 @bp.get("/outbox.json")
 @guards.outbox_reader
 def outbox_json() -> Any:
-    """The same for programs."""
+    """The same for programs, which send the key as `key` or in the header `X-Outbox-Key`."""
     return _messages()

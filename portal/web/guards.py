@@ -1,14 +1,17 @@
 """Who may enter: each view of the HTML door carries one of these marks."""
 
 import functools
+import hmac
 import ipaddress
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from flask import abort, g, redirect, request, session, url_for
 from flask_login import UserMixin, current_user, login_user
 
+from portal.errors import NotFound
 from portal.extensions import db, settings
 from portal.models import LoginSession, User
 from portal.services import sessions
@@ -146,7 +149,10 @@ def member_polls(view: View) -> View:
 
 
 def outbox_reader(view: View) -> View:
-    """Local mode, from this machine, asked for by a name of this machine, through no proxy."""
+    """Local mode, from this machine, asked for by a name of this machine, through no proxy, with the outbox's key.
+
+    `make run` prints the key in an address; its page keeps it in a cookie, so that the address stays free of it.
+    """
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -159,10 +165,28 @@ def outbox_reader(view: View) -> View:
             or not (host == "localhost" or _is_loopback(host))
         ):
             abort(404)
+        if not _has_outbox_key():
+            raise NotFound("outbox_closed")
         return view(*args, **kwargs)
 
     guarded.guard = "outbox"  # type: ignore[attr-defined]
     return cast(View, guarded)
+
+
+def _has_outbox_key() -> bool:
+    """Whether whoever asks has the key of this instance's outbox: in a cookie, the address or a header."""
+    key = settings().outbox_key.encode()
+    shown = (
+        request.cookies.get(outbox_cookie(), ""),
+        request.args.get("key", ""),
+        request.headers.get("X-Outbox-Key", ""),
+    )
+    return any(hmac.compare_digest(each.encode(errors="replace"), key) for each in shown)
+
+
+def outbox_cookie() -> str:
+    """Its name: of one instance, for a browser sends cookies to every port of a machine."""
+    return f"outbox-{sha256(settings().outbox_key.encode()).hexdigest()[:8]}"
 
 
 def _is_loopback(address: str) -> bool:

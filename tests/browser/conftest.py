@@ -58,18 +58,22 @@ def program(playwright: Playwright, portal: Stack) -> Iterator[APIRequestContext
 class Outbox:
     """What was sent by SMS or mail."""
 
-    def __init__(self, program: APIRequestContext) -> None:
-        self.program = program
+    def __init__(self, program: APIRequestContext, address: str) -> None:
+        self._program, self._address = program, address
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Newest first."""
+        sent: list[dict[str, Any]] = self._program.get(self._address).json()
+        return sent
 
     def code_for(self, number: str) -> str:
         """The newest code that went to a number."""
-        sent = self.program.get("/dev/outbox.json").json()
-        return next(str(message["code"]) for message in sent if message["to"] == number)
+        return next(str(message["code"]) for message in self.messages() if message["to"] == number)
 
 
 @pytest.fixture(scope="session")
-def outbox(program: APIRequestContext) -> Outbox:
-    return Outbox(program)
+def outbox(program: APIRequestContext, portal: Stack) -> Outbox:
+    return Outbox(program, portal.outbox_json)
 
 
 class Member(NamedTuple):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg2
 import pyotp
 import pytest
-from playwright.sync_api import APIRequestContext, expect
+from playwright.sync_api import expect
 from redis import Redis
 
 from tests.browser.conftest import PASSWORD, Member, Outbox
@@ -57,10 +57,10 @@ def solve(visit: Visit) -> None:
     expect(solved).to_have_value(re.compile("."), timeout=15_000)
 
 
-def mail_to(program: APIRequestContext, address: str, purpose: str) -> str:
+def mail_to(outbox: Outbox, address: str, purpose: str) -> str:
     """The link in the newest mail; the postman may still be on the way."""
     for _ in range(60):
-        for message in program.get("/dev/outbox.json").json():
+        for message in outbox.messages():
             if (message["to"], message["purpose"]) == (address, purpose):
                 return str(message["link"])
         time.sleep(0.25)
@@ -117,7 +117,6 @@ def test_a_forgotten_password(
     width: int,
     visits: Visits,
     other_member: Member,
-    program: APIRequestContext,
     outbox: Outbox,
     later: Later,
 ) -> None:
@@ -135,7 +134,7 @@ def test_a_forgotten_password(
     visit.button("Send link")
     expect(page.locator("h1")).to_have_text(visit.t("Look into your mail"))
     look(visit, "forgot-sent")
-    page.goto(mail_to(program, f"{username}@example.com", "reset_password"))
+    page.goto(mail_to(outbox, f"{username}@example.com", "reset_password"))
     look(visit, "reset")
     visit.fill(new_password=NEW)
     visit.button("Set password")
@@ -188,7 +187,6 @@ def test_ones_account(
     width: int,
     visits: Visits,
     other_member: Member,
-    program: APIRequestContext,
     outbox: Outbox,
     later: Later,
 ) -> None:
@@ -198,7 +196,7 @@ def test_ones_account(
     page.locator("details.menu summary").click()
     visit.link("Account")
     look(visit, "account")
-    page.goto(mail_to(program, address, "verify_email"))
+    page.goto(mail_to(outbox, address, "verify_email"))
     look(visit, "verify")
     visit.button("Verify")
     says(visit, "Your e-mail address is verified.")
@@ -219,8 +217,8 @@ def test_ones_account(
     visit.button("Save")
     says(visit, "Your e-mail address is changed. Open the link that we sent to it.")
     look(visit, "account-changed")
-    assert mail_to(program, f"new-{address}", "verify_email").startswith(visit.origin)
-    mail_to(program, address, "email_changed")
+    assert mail_to(outbox, f"new-{address}", "verify_email").startswith(visit.origin)
+    mail_to(outbox, address, "email_changed")
     number = new_number()
     visit.link("Change phone number")
     visit.fill(phone_number=number.removeprefix("+86"))

@@ -9,11 +9,13 @@ from playwright.sync_api import expect
 from tests.browser.conftest import PASSWORD, Outbox
 from tests.browser.data_server import DataServer, Paced
 from tests.browser.visits import DESKTOP, PHONE, Visit, Visits
-from tests.stack import new_number
+from tests.stack import Stack, new_number
 
 
 @pytest.mark.parametrize(("locale", "width"), [("zh-CN", PHONE), ("en-US", DESKTOP)])
-def test_the_whole_way(locale: str, width: int, visits: Visits, data: DataServer, outbox: Outbox) -> None:
+def test_the_whole_way(
+    locale: str, width: int, visits: Visits, data: DataServer, portal: Stack, outbox: Outbox
+) -> None:
     visit, username = visits(locale, width=width), f"journey{width}"
     page = visit.page
     page.goto("/")
@@ -34,7 +36,7 @@ def test_the_whole_way(locale: str, width: int, visits: Visits, data: DataServer
     visit.check_page()
 
     cancel_another(visit, data.add_paced(f"/{username}-cancelled.csv"))
-    for address in ("/tasks/", "/datasets/", "/sessions/", "/dev/outbox"):
+    for address in ("/tasks/", "/datasets/", "/sessions/", portal.outbox, "/dev/outbox"):
         page.goto(address)
         visit.check_page()
     log_out(visit)

@@ -64,7 +64,7 @@ class Instance:
     def up(self, **env: str) -> "Instance":
         """Start and wait until it has said that it is ready."""
         self.start(**env)
-        self.reads("/dev/outbox\n")
+        self.reads("/dev/outbox?key=")
         return self
 
     @property

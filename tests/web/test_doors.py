@@ -12,7 +12,6 @@ from portal.config import Settings
 from tests.cast import PASSWORD, browser, csrf, person, post
 
 NOBODYS = "00000000-0000-4000-8000-000000000000"
-LOCAL = {"Host": "127.0.0.1:8000"}
 
 
 def routes(app: APIFlask, method: str, guard: str | None = None) -> list[str]:
@@ -105,26 +104,6 @@ def test_one_ends_ones_own_sessions_only(app: APIFlask) -> None:
     assert post(here, path, page="/sessions/").status_code == 303
     assert there.get("/tasks/").status_code == 303
     assert here.get("/tasks/").status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("headers", "address", "status"),
-    [
-        (LOCAL, "127.0.0.1", 200),
-        ({"Host": "localhost:8000"}, "127.0.0.1", 200),
-        ({"Host": "[::1]:8000"}, "::1", 200),
-        (LOCAL, "203.0.113.7", 404),
-        ({"Host": "evil.example"}, "127.0.0.1", 404),
-        ({**LOCAL, "X-Forwarded-For": "127.0.0.1"}, "127.0.0.1", 404),
-        ({**LOCAL, "Forwarded": "for=127.0.0.1"}, "127.0.0.1", 404),
-    ],
-)
-@pytest.mark.parametrize("path", ["/dev/outbox", "/dev/outbox.json"])
-def test_the_outbox_answers_this_machine_only(
-    client: FlaskClient, path: str, headers: dict[str, str], address: str, status: int
-) -> None:
-    answer = client.get(path, headers=headers, environ_base={"REMOTE_ADDR": address})
-    assert answer.status_code == status
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/nothing", "/api/v1/nothing", "/docs", "/static/css/portal.css"])

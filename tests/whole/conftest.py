@@ -38,4 +38,4 @@ def portal(kept: Urls, source: Site, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def program(portal: Stack) -> Program:
-    return Program(portal.url)
+    return Program(portal)

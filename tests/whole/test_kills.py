@@ -65,7 +65,7 @@ def stored(portal: Stack) -> list[str]:
 
 def test_a_killed_worker_loses_no_task_and_makes_no_second_dataset(mortal: Stack, source: Site) -> None:
     file = Halting()
-    program = Program(mortal.url)
+    program = Program(mortal)
     program.sign_up(f"worker-{secrets.token_hex(3)}")
     uuid = program.fetch(source.on("/halting.csv", file.answer))
     assert file.halted.wait(20)
@@ -84,7 +84,7 @@ def test_a_killed_worker_loses_no_task_and_makes_no_second_dataset(mortal: Stack
 
 def test_a_killed_valkey_loses_no_task(mortal: Stack, source: Site) -> None:
     url = source.file("/small.csv", b"a,b\n1,2\n")
-    program = Program(mortal.url)
+    program = Program(mortal)
     program.sign_up(f"valkey-{secrets.token_hex(3)}")
     uuids = [program.fetch(url)]
     kill(mortal, "valkey")
@@ -96,7 +96,7 @@ def test_a_killed_valkey_loses_no_task(mortal: Stack, source: Site) -> None:
 
 def test_a_restarted_postgresql_loses_no_task(mortal: Stack, source: Site) -> None:
     file = Halting()
-    program = Program(mortal.url)
+    program = Program(mortal)
     program.sign_up(f"postgres-{secrets.token_hex(3)}")
     uuid = program.fetch(source.on("/restart.csv", file.answer))
     assert file.halted.wait(20)
@@ -116,7 +116,7 @@ def test_a_restarted_postgresql_loses_no_task(mortal: Stack, source: Site) -> No
 
 def test_a_cancelled_fetch_stops_in_the_middle_of_a_blocked_read(mortal: Stack, source: Site) -> None:
     file = Halting()
-    program = Program(mortal.url)
+    program = Program(mortal)
     program.sign_up(f"cancel-{secrets.token_hex(3)}")
     uuid = program.fetch(source.on("/cancelled.csv", file.answer))
     assert file.halted.wait(20)

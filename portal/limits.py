@@ -39,6 +39,8 @@ GUESSES_PER_NETWORK = (Window(60, 5 * MINUTE),)
 CODE_DIGITS = 6
 CODE_SECONDS = 300
 CODE_TRIES = 5
+# Of one number, over all the codes sent to it; by when the code was sent, which may be guessed at for CODE_SECONDS.
+WRONG_CODES_PER_NUMBER = Window(20, DAY + CODE_SECONDS)
 
 ACCESS_SECONDS = 30 * MINUTE
 REFRESH_SECONDS = 7 * DAY

@@ -34,6 +34,7 @@ EVENTS = {
     "code.sent": _("Code sent by SMS"),
     "code.not_sent": _("Code could not be sent"),
     "code.wrong": _("Wrong code"),
+    "code.blocked": _("Too many wrong codes: no more for a day"),
     "password.changed": _("Password changed"),
     "password.link": _("Link to reset the password asked for"),
     "password.reset": _("Password reset"),
@@ -105,6 +106,10 @@ SENTENCES = {
     "captcha_unavailable": _("The captcha service is away. Try again in a moment."),
     "codes_unavailable": _("Codes cannot be sent or checked right now. Try again in half a minute."),
     "sms_too_many": _("Too many codes were asked for. Wait %(wait)s before the next one."),
+    "guesses_too_many": _(
+        "Too many wrong codes were entered for this number: none is sent or checked for %(wait)s. "
+        "Log in with your password, or have a link mailed to you."
+    ),
     "sms_budget_spent": _("No more codes can be sent at the moment. Log in with your password, or try again later."),
     "sms_prefix_stopped": _("Codes to numbers like this one are stopped. Log in with your password, or ask us."),
     "mail_too_many": _("Too many mails were asked for. Wait %(wait)s before the next one."),

@@ -1,4 +1,4 @@
-"""One-time codes: exact tries, one use, nothing in Redis that tells a code or a number. `./dev prove codes`"""
+"""One-time codes: exact tries, of a code and of a day; one use; nothing in Redis that tells. `./dev prove codes`"""
 
 import base64
 import hashlib
@@ -22,14 +22,24 @@ class Bench:
         self.portal, self.cloud = running, cloud
         self.secrets: dict[str, str] = {}
         """Code by number."""
+        self.flows: dict[str, str] = {}
+        """What the program that asked was told to send back, by number."""
 
     def ask(self, number: str, purpose: str) -> str:
         """Have a code sent; the code, as the phone shows it."""
         answer = self.portal.one(ask_code(number, purpose, secrets.choice(addresses(200, net=9))))
         assert answer.status == 202, answer
         sms = next(sms for sms in reversed(self.cloud.sent_sms) if sms.number == number.removeprefix("+86"))
-        self.secrets[number] = sms.params["code"]
+        self.secrets[number], self.flows[number] = sms.params["code"], answer.body["flow"]
         return sms.params["code"]
+
+    def use(self, number: str, code: str, address: str) -> Call:
+        """As the program that asked for the last code of this number would."""
+        return use(number, code, address, flow=self.flows[number])
+
+    def age(self, seconds: int) -> None:
+        """Let time go by for the ledger."""
+        self.portal.sql("UPDATE messages SET created_at = created_at - :s * interval '1 second'", s=seconds)
 
     def compared_wrong(self) -> int:
         """How many wrong codes reached the comparison since Valkey started, as Valkey counted.
@@ -40,8 +50,8 @@ class Bench:
         return int(told["calls"]) if told else 0
 
 
-def use(number: str, code: str, address: str) -> Call:
-    return Call("POST", "/api/v1/auth/login/sms", {"phone_number": number, "sms_code": code}, address)
+def use(number: str, code: str, address: str, **more: str) -> Call:
+    return Call("POST", "/api/v1/auth/login/sms", {"phone_number": number, "sms_code": code, **more}, address)
 
 
 def other_codes(code: str, count: int) -> list[str]:
@@ -58,10 +68,10 @@ def guessing(bench: Bench, report: Report, numbers: list[str]) -> None:
     for number in numbers:
         code, before = bench.ask(number, "login"), bench.compared_wrong()
         wrong = zip(other_codes(code, GUESSES), addresses(GUESSES), strict=True)
-        refused.append(tally(bench.portal.at_once([use(number, guess, address) for guess, address in wrong])))
+        refused.append(tally(bench.portal.at_once([bench.use(number, guess, address) for guess, address in wrong])))
         compared.append(bench.compared_wrong() - before)
         left.append(len(bench.portal.redis.keys("code:*")))
-        late.append(bench.portal.one(use(number, code, "10.2.0.1")).said)
+        late.append(bench.portal.one(bench.use(number, code, "10.2.0.1")).said)
     report.check("compared in each round", compared, [limits.CODE_TRIES] * ROUNDS)
     report.check("answers", _sum(refused), {WRONG: GUESSES * ROUNDS})
     report.check("codes that are left in Redis after each round", left, [0] * ROUNDS)
@@ -75,7 +85,7 @@ def winning(bench: Bench, report: Report, numbers: list[str]) -> None:
     won, others = [], []
     for number in numbers:
         code, before = bench.ask(number, "login"), bench.compared_wrong()
-        said = tally(bench.portal.at_once([use(number, code, address) for address in addresses(USES)]))
+        said = tally(bench.portal.at_once([bench.use(number, code, address) for address in addresses(USES)]))
         won.append(said.pop("200", 0))
         others.append(said)
         assert bench.compared_wrong() == before
@@ -88,13 +98,14 @@ def winning(bench: Bench, report: Report, numbers: list[str]) -> None:
 def elsewhere(bench: Bench, report: Report, anna: str, ben: str) -> None:
     report.part("A code for one number and purpose, used elsewhere")
     code, other = bench.ask(anna, "login"), bench.ask(ben, "login")
+    about = {"phone_number": anna, "sms_code": code, "flow": bench.flows[anna]}
     where = {
-        "for another number": use(ben, code, "10.3.0.1"),
-        "the other way round": use(anna, other, "10.3.0.2"),
+        "for another number": bench.use(ben, code, "10.3.0.1"),
+        "the other way round": bench.use(anna, other, "10.3.0.2"),
         "to set a password": Call(
             "POST",
             "/api/v1/auth/password/reset",
-            {"phone_number": anna, "sms_code": code, "new_password": "another walk along the sea"},
+            {**about, "new_password": "another walk along the sea"},
         ),
         "to sign up": Call(
             "POST",
@@ -102,9 +113,8 @@ def elsewhere(bench: Bench, report: Report, anna: str, ben: str) -> None:
             {
                 "username": "someone_new",
                 "email": "new@ds.example",
-                "phone_number": anna,
                 "password": PASSWORD,
-                "sms_code": code,
+                **about,
             },
         ),
     }
@@ -115,11 +125,55 @@ def elsewhere(bench: Bench, report: Report, anna: str, ben: str) -> None:
     token = bench.portal.one(
         Call("POST", "/api/v1/auth/login", {"account": "anna", "password": PASSWORD, "captcha": captcha()})
     ).body["access_token"]
-    change = {"phone_number": anna, "sms_code": code}
-    said = bench.portal.one(Call("PATCH", "/api/v1/users/me", change, token=token)).said
+    said = bench.portal.one(Call("PATCH", "/api/v1/users/me", about, token=token)).said
     report.check("as the code for a change of number", said, WRONG)
-    report.check("where it belongs", bench.portal.one(use(anna, code, "10.3.0.3")).said, "200")
-    report.check("there once more", bench.portal.one(use(anna, code, "10.3.0.3")).said, WRONG)
+    report.check("where it belongs", bench.portal.one(bench.use(anna, code, "10.3.0.3")).said, "200")
+    report.check("there once more", bench.portal.one(bench.use(anna, code, "10.3.0.3")).said, WRONG)
+
+
+def strangers(bench: Bench, report: Report, numbers: list[str]) -> None:
+    report.part(f"{GUESSES} guesses of strangers, without the flow or with others, at a code of each of {len(numbers)}")
+    asked = [(number, bench.ask(number, "login")) for number in numbers]
+    before, counted = bench.compared_wrong(), bench.portal.count("messages", "wrong_guesses > 0")
+    guesses = [
+        use(asked[n % len(asked)][0], f"{n:06}", address, **({"flow": f"made up {n}"} if n % 2 else {}))
+        for n, address in enumerate(addresses(GUESSES, net=4))
+    ]
+    report.check("answers", tally(bench.portal.at_once(guesses)), {WRONG: GUESSES})
+    report.check("compared", bench.compared_wrong() - before, 0)
+    counted = bench.portal.count("messages", "wrong_guesses > 0") - counted
+    report.check("codes that it counts against", counted, 0)
+    right = [bench.use(number, code, "10.5.0.1") for number, code in asked]
+    report.check("the codes are still good, elsewhere too", tally(bench.portal.crowd(right)), {"200": len(asked)})
+
+
+def a_day(bench: Bench, report: Report, number: str) -> None:
+    codes, each, most = 10, 5, limits.WRONG_CODES_PER_NUMBER.count
+    report.part(f"A day: {codes} codes for one number and {codes * each} guesses; Redis is emptied after each code")
+    spellings = [number, number.removeprefix("+86"), f"0086{number[3:]}", f"+86 {number[3:6]} {number[6:]}"]
+    paths = {"login": "login/sms", "reset_password": "password/reset"}
+    compared, said = [], []
+    for n in range(codes):
+        spelling, purpose = spellings[n % len(spellings)], list(paths)[n % 2]
+        answer = bench.portal.one(ask_code(spelling, purpose, f"10.6.0.{n + 1}"))
+        said.append(answer.said)
+        flow = answer.body.get("flow", "none")
+        before = bench.compared_wrong()
+        more = {"new_password": "another walk along the sea"} if purpose == "reset_password" else {}
+        body = {"phone_number": spelling, "flow": flow, "sms_code": "no code", **more}
+        calls = [Call("POST", f"/api/v1/auth/{paths[purpose]}", body, f"10.7.{n}.{k + 1}") for k in range(each)]
+        bench.portal.at_once(calls)
+        compared.append(bench.compared_wrong() - before)
+        bench.portal.redis.flushall()
+        bench.age(limits.HOUR if n % 5 == 4 else limits.MINUTE)
+    sent = most // each
+    report.check("compared at each code", compared, [each] * sent + [0] * (codes - sent))
+    report.check("asked for a code", said, ["202"] * sent + ["429 guesses_too_many"] * (codes - sent))
+    report.check("written in the history", bench.portal.count("events", "kind = 'code.blocked'"), 1)
+    other = Call("POST", "/api/v1/auth/login", {"account": number, "password": PASSWORD, "captcha": captcha()})
+    report.check("the password is still good", bench.portal.one(other).said, "200")
+    bench.age(limits.DAY)
+    report.check("a day later", bench.portal.one(ask_code(number, "login", "10.6.1.1")).said, "202")
 
 
 class Dump:
@@ -186,7 +240,8 @@ def telling(bench: Bench, report: Report, numbers: list[str]) -> None:
     report.check("the same search finds what is planted", found, (1, 1))
     redis.delete("planted")
     right = [
-        use(number, bench.secrets[number], address) for number, address in zip(numbers, addresses(99), strict=False)
+        bench.use(number, bench.secrets[number], address)
+        for number, address in zip(numbers, addresses(99), strict=False)
     ]
     report.check("and the codes were good", tally(bench.portal.crowd(right)), {"200": len(numbers)})
 
@@ -202,13 +257,15 @@ def _sum(tallies: Iterable[dict[str, int]]) -> dict[str, int]:
 def main() -> None:
     report = Report("One-time codes")
     with Cloud() as cloud, portal(**cloud.settings(), sms_per_minute=10_000, sms_per_day=10_000) as running:
-        bench, numbers = Bench(running, cloud), new_numbers(2 * ROUNDS + 12)
-        running.people(["anna", "ben", *(f"person{n}" for n in range(len(numbers) - 2))], numbers)
-        anna, ben, *others = numbers
+        bench, numbers = Bench(running, cloud), new_numbers(2 * ROUNDS + 23)
+        running.people(["anna", "ben", "attacked", *(f"person{n}" for n in range(len(numbers) - 3))], numbers)
+        anna, ben, attacked, *others = numbers
         guessing(bench, report, others[:ROUNDS])
         winning(bench, report, others[ROUNDS : 2 * ROUNDS])
         elsewhere(bench, report, anna, ben)
-        telling(bench, report, others[2 * ROUNDS :])
+        strangers(bench, report, others[2 * ROUNDS : 2 * ROUNDS + 10])
+        telling(bench, report, others[2 * ROUNDS + 10 :])
+        a_day(bench, report, attacked)
     report.end()
 
 

@@ -41,7 +41,7 @@ P = 0.01
 OWNERS = ("known", "inactive")
 GROUPS = (*OWNERS, "unknown")
 NORMALISED = """\
-X-Request-Id, and request_id in a problem: drawn for each request
+X-Request-Id, request_id in a problem, and the flow of a code: drawn for each request
 CSRF tokens: signed with the moment; as long for everyone
 the session cookie: compared by what it holds, without csrf_token and flow, which are drawn for each browser
 what was typed (name, address, number): shown again in the form; as long for everyone
@@ -65,7 +65,8 @@ def bare(visit: Visit, answer: TestResponse) -> str:
         lines.append(f"{name}: {'' if name in NAMES_ONLY else value}")
     body = answer.get_data(as_text=True)
     if answer.is_json:
-        parsed = json.loads(body) | ({"request_id": ""} if "request_id" in body else {})
+        parsed = json.loads(body)
+        parsed |= {name: "" for name in ("request_id", "flow") if name in parsed}
         body = json.dumps(parsed).replace("59 seconds", "60 seconds")
     said = "\n".join([*lines, body])
     for typed in (visit.person.email, visit.person.username, visit.person.number):

@@ -66,6 +66,7 @@ def sms_code(body: SmsCodeBody) -> Any:
     return {
         "expires_in": limits.CODE_SECONDS,
         "resend_after": limits.SMS_RESEND_SECONDS,
+        "flow": letter.flow,
     }
 
 
@@ -75,8 +76,9 @@ def sms_code(body: SmsCodeBody) -> Any:
 @bp.output(LoginAnswer)
 def register(body: RegisterBody) -> Any:
     """A new account, logged in at once."""
-    registration = accounts.Registration(**body.model_dump())
-    return _logged_in(accounts.register(registration, locale=str(get_locale()), visitor=guards.visitor()))
+    registration = accounts.Registration(**body.model_dump(exclude={"flow"}))
+    locale, visitor = str(get_locale()), guards.visitor()
+    return _logged_in(accounts.register(registration, locale=locale, visitor=visitor, flow=body.flow))
 
 
 @bp.post("/login")
@@ -97,8 +99,8 @@ def login(body: LoginBody) -> Any:
 @bp.output(LoginAnswer)
 def login_sms(body: SmsLoginBody) -> Any:
     """By phone number and the code sent to it for `login`."""
-    number = validation.normalise_phone(body.phone_number)
-    user = accounts.authenticate_by_code(number, body.sms_code, visitor=guards.visitor(), otp=body.otp)
+    number, visitor = validation.normalise_phone(body.phone_number), guards.visitor()
+    user = accounts.authenticate_by_code(number, body.sms_code, visitor=visitor, flow=body.flow, otp=body.otp)
     return _logged_in(user, body.otp)
 
 

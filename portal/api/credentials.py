@@ -37,11 +37,12 @@ def forgot(body: ForgotBody) -> Any:
 @bp.output(Message)
 def reset(body: ResetBody) -> Any:
     """Set a new password by the mailed token or an SMS code for `reset_password`; every log-in ends."""
+    visitor, new = guards.visitor(), body.new_password
     if body.token is not None:
-        credentials.reset_by_mail(body.token, body.new_password, visitor=guards.visitor())
+        credentials.reset_by_mail(body.token, new, visitor=visitor)
     else:
         number = validation.normalise_phone(body.phone_number or "")
-        credentials.reset_by_code(number, body.sms_code or "", body.new_password, visitor=guards.visitor())
+        credentials.reset_by_code(number, body.sms_code or "", new, visitor=visitor, flow=body.flow)
     db.session.commit()
     return _said("password_set")
 

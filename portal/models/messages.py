@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, String, func, text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, SmallInteger, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Model
@@ -39,6 +39,8 @@ class Message(Model):
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     send_after: Mapped[datetime | None] = mapped_column(Moment)
     verified_at: Mapped[datetime | None] = mapped_column(Moment)
+    # Guesses at the code it carried: counted before they are compared, and not those that were right.
+    wrong_guesses: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
 
     __table_args__ = (
         CheckConstraint("channel IN ('sms', 'mail')", name="channel"),

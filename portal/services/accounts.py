@@ -11,7 +11,7 @@ from uuid import UUID
 
 import phonenumbers
 from sqlalchemy import func, or_, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from portal import limits, validation
 from portal.errors import BadRequest, Conflict, Invalid, TooMany, Unauthorized, Unavailable
@@ -47,14 +47,13 @@ class Registration:
         return Registration(username, email, phone_number, password, self.sms_code.strip())
 
 
-def register(registration: Registration, *, locale: str, visitor: Visitor, flow: str = "") -> User:
+def register(registration: Registration, *, locale: str, visitor: Visitor, flow: str | None = None) -> User:
     """A new account, against the SMS code. Raises `Invalid` or, for a name that is taken, `Conflict` with its field.
 
     A taken name leaves the code good: the person corrects the name and sends the same code again.
     """
     given = registration.checked()
-    used = codes.use(given.phone_number, "register", given.sms_code, visitor=visitor, flow=flow)
-    try:
+    with codes.spent(given.phone_number, "register", given.sms_code, visitor=visitor, flow=flow):
         # After the code, so that strangers cannot keep the hasher busy.
         hashed_password = passwords.hashed(given.password)
         user = User(
@@ -67,9 +66,6 @@ def register(registration: Registration, *, locale: str, visitor: Visitor, flow:
         with unique_names():
             db.session.add(user)
             db.session.flush()
-    except (SQLAlchemyError, Conflict, TooMany):
-        codes.put_back(used)
-        raise
     events.record("account.registered", visitor, user_id=user.id)
     messages.tell(user, "verify_email", visitor=visitor)
     return user
@@ -123,7 +119,7 @@ def authenticate(
 
 
 def authenticate_by_code(
-    phone_number: str, sms_code: str, *, visitor: Visitor, flow: str = "", otp: str | None = None
+    phone_number: str, sms_code: str, *, visitor: Visitor, flow: str | None = None, otp: str | None = None
 ) -> User:
     """The person behind a phone number, against an SMS code; `Invalid` when it is wrong, or there is nobody.
 

@@ -2,16 +2,19 @@
 
 import hmac
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 
 from sqlalchemy import ColumnElement, select, true
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal import limits
-from portal.errors import Fault, Invalid, Unavailable
+from portal.errors import Fault, Invalid, PortalError, Unavailable
 from portal.extensions import RedisError, db, gateways, redis, settings
 from portal.models import User
-from portal.services import captcha, events, messages, windows
+from portal.services import captcha, events, guesses, messages, windows
 from portal.services.events import Visitor
 
 # What somebody is told who asked for a code that makes no sense for the number: by SMS, so that the page, the time and
@@ -19,15 +22,16 @@ from portal.services.events import Visitor
 EXISTS, NOBODY = "account_exists", "no_account"
 FOR_STRANGERS = ("register", "change_phone")
 
-# Compare and consume in one step. 1 right (and gone), 0 wrong, -1 none there, -2 tries used up (and gone).
-# Answers the remaining life too, so that a code can be put back.
+# Compare and consume in one step; answers the remaining life too, so that a code can be put back. A code that is right
+# is gone, and one whose tries are used up. Nothing is compared when there is none, or one of another message.
+_RIGHT, _WRONG, _GONE = 1, 0, -1
 _USE = """
-local kept = redis.call('HGET', KEYS[1], 'digest')
-if not kept then return {-1, 0, 0} end
-local life, message = redis.call('PTTL', KEYS[1]), redis.call('HGET', KEYS[1], 'message')
-if kept == ARGV[1] then redis.call('DEL', KEYS[1]) return {1, life, message} end
-if redis.call('HINCRBY', KEYS[1], 'wrong', 1) >= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) return {-2, 0, 0} end
-return {0, life, 0}
+local digest, message = unpack(redis.call('HMGET', KEYS[1], 'digest', 'message'))
+if message ~= ARGV[3] then return {-1, 0} end
+local life = redis.call('PTTL', KEYS[1])
+if digest == ARGV[1] then redis.call('DEL', KEYS[1]) return {1, life} end
+if redis.call('HINCRBY', KEYS[1], 'wrong', 1) >= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end
+return {0, life}
 """
 
 
@@ -41,6 +45,7 @@ class Letter:
     template: str
     code: str | None
     key: str
+    flow: str
     user_id: int | None
     visitor: Visitor
 
@@ -62,18 +67,20 @@ def request(
     ticket: str,
     randstr: str = "",
     visitor: Visitor,
-    flow: str = "",
+    flow: str | None = None,
     asked_by: int | None = None,
 ) -> Letter:
     """Spend a captcha, take a share of every limit, keep a new code. Commit, then `deliver` what is returned.
 
-    `asked_by` is the member who does, if one is logged in. `flow` names the browser's visit: the code is good in it
-    alone, and nobody else's guesses use it up.
-    Raises `BadRequest` (captcha), `TooMany` with `retry_after`, `Unavailable` when Redis is away or a budget is spent.
+    `asked_by` is the member who does, if one is logged in. The code is good in one flow alone, and nobody else's
+    guesses use it up: a browser's own; without one a new one is made, which whoever is in the same network may do
+    without. Raises `BadRequest` (captcha), `TooMany` with `retry_after`, `Unavailable` when Redis is away or a budget
+    is spent.
     """
     if not phone_number.startswith(tuple(f"+{country}" for country in settings().sms_countries)):
         raise Invalid("phone_invalid", field="phone_number")
     captcha.spend(ticket, randstr=randstr, address=visitor.address)
+    guesses.require_room(phone_number)
     known = db.session.execute(
         select(User.id).where(User.phone_number == phone_number, _can_log_in(purpose))
     ).scalar_one_or_none()
@@ -82,14 +89,17 @@ def request(
     meant = (known is None) == (purpose in FOR_STRANGERS)
     code = f"{secrets.randbelow(10**limits.CODE_DIGITS):0{limits.CODE_DIGITS}}" if meant else None
     template = purpose if meant else NOBODY if known is None else EXISTS
-    key = _key(purpose, phone_number, flow)
+    own = flow or secrets.token_urlsafe(16)
+    key = _key(purpose, phone_number, own)
     try:
         # For somebody it is not meant for, something nobody can guess is kept: both ways cost the same.
         kept = _digest(purpose, phone_number, code or secrets.token_hex())
         _keep(key, kept, limits.CODE_SECONDS * 1000, message_id)
+        if flow is None:
+            redis().set(_pointer(purpose, phone_number, visitor), key, ex=limits.CODE_SECONDS)
     except RedisError:
         raise Unavailable("codes_unavailable", retry_after=30) from None
-    return Letter(message_id, phone_number, purpose, template, code, key, about, visitor)
+    return Letter(message_id, phone_number, purpose, template, code, key, own, about, visitor)
 
 
 def _can_log_in(purpose: str) -> ColumnElement[bool]:
@@ -118,23 +128,46 @@ def deliver(letter: Letter) -> None:
     events.record("code.sent", letter.visitor, user_id=letter.user_id, purpose=letter.purpose)
 
 
-def use(phone_number: str, purpose: str, code: str, *, visitor: Visitor, flow: str = "") -> Used:
-    """Consume the code; raises `Invalid` when it is wrong, late, used or another's, `Unavailable` without Redis."""
-    key, digest = _key(purpose, phone_number, flow), _digest(purpose, phone_number, code)
-    guesses, share = f"guesses:{messages.network(visitor.address)}", secrets.token_hex(8)
-    windows.take({guesses: limits.GUESSES_PER_NETWORK}, share=share)
+def use(phone_number: str, purpose: str, code: str, *, visitor: Visitor, flow: str | None = None) -> Used:
+    """Consume the code; `flow` as at the request, or None for whoever asked from the same network.
+
+    Raises `Invalid` when it is wrong, late, used or another's, `TooMany` after a day's wrong guesses from this network
+    or for this number, `Unavailable` without Redis. Counts are written at once: hold no connection when calling this.
+    """
+    network, share = f"guesses:{messages.network(visitor.address)}", secrets.token_hex(8)
+    windows.take({network: limits.GUESSES_PER_NETWORK}, share=share)
     try:
-        outcome, life, message_id = redis().eval(_USE, 1, key, digest, limits.CODE_TRIES)
+        used, was_last = _compared(phone_number, purpose, code, visitor, flow)
     except RedisError:
         raise Unavailable("codes_unavailable", retry_after=30) from None
-    if outcome != 1:
+    if used is None:
         user_id = db.session.scalar(select(User.id).where(User.phone_number == phone_number))
         db.session.rollback()
         events.record_now("code.wrong", visitor, user_id=user_id, purpose=purpose)
+        if was_last:
+            events.record_now("code.blocked", visitor, user_id=user_id)
         raise Invalid("code_wrong", field="sms_code")
-    windows.give_back([guesses], share)
-    messages.verified(int(message_id))
-    return Used(key, digest, life, int(message_id))
+    windows.give_back([network], share)
+    messages.verified(used.message_id)
+    return used
+
+
+def _compared(
+    phone_number: str, purpose: str, code: str, visitor: Visitor, flow: str | None
+) -> tuple[Used | None, bool]:
+    """The use of the code, or None; and whether this was the last wrong guess that the number had."""
+    key = _key(purpose, phone_number, flow) if flow else _key_here(purpose, phone_number, visitor)
+    message_id = int(redis().hget(key, "message") or 0)
+    # What meets no code is not compared and does not count: strangers could use up the owner's guesses by it.
+    if not message_id or not (guess := guesses.count(message_id)):
+        return None, False
+    digest = _digest(purpose, phone_number, code)
+    outcome, life = redis().eval(_USE, 1, key, digest, limits.CODE_TRIES, message_id)
+    if outcome in (_RIGHT, _GONE):
+        guesses.uncount(message_id)
+    if outcome == _RIGHT:
+        return Used(key, digest, life, message_id), False
+    return None, outcome == _WRONG and guess == limits.WRONG_CODES_PER_NUMBER.count
 
 
 def put_back(used: Used) -> None:
@@ -143,6 +176,17 @@ def put_back(used: Used) -> None:
         _keep(used.key, used.digest, max(used.life_ms, 1), used.message_id)
     except RedisError:
         raise Unavailable("codes_unavailable", retry_after=30) from None
+
+
+@contextmanager
+def spent(phone_number: str, purpose: str, code: str, *, visitor: Visitor, flow: str | None = None) -> Iterator[None]:
+    """`use` for what the block does; put back when the block fails."""
+    used = use(phone_number, purpose, code, visitor=visitor, flow=flow)
+    try:
+        yield
+    except (PortalError, SQLAlchemyError):
+        put_back(used)
+        raise
 
 
 def _keep(key: str, digest: str, life_ms: int, message_id: int) -> None:
@@ -170,3 +214,12 @@ def _digest(purpose: str, phone_number: str, code: str) -> str:
 
 def _key(purpose: str, phone_number: str, flow: str) -> str:
     return f"code:{purpose}:{_mac('number', phone_number, flow)[:32]}"
+
+
+def _key_here(purpose: str, phone_number: str, visitor: Visitor) -> str:
+    return str(redis().get(_pointer(purpose, phone_number, visitor)) or "")
+
+
+def _pointer(purpose: str, phone_number: str, visitor: Visitor) -> str:
+    """Where the key of a code stands for a program that does not send its flow."""
+    return f"code-of:{purpose}:{_mac('network', phone_number, messages.network(visitor.address))[:32]}"

@@ -1,6 +1,7 @@
 """What a person changes about the account, and how they get back in."""
 
 import secrets
+from typing import Any
 
 from sqlalchemy import func, select, update
 
@@ -39,21 +40,19 @@ def reset_by_mail(token: str, new_password: str, *, visitor: Visitor) -> User:
     return _reset(user, new_password, visitor)
 
 
-def reset_by_code(phone_number: str, sms_code: str, new_password: str, *, visitor: Visitor, flow: str = "") -> User:
+def reset_by_code(
+    phone_number: str, sms_code: str, new_password: str, *, visitor: Visitor, flow: str | None = None
+) -> User:
     """Set the password by an SMS code; every log-in ends. `Invalid` for `sms_code` or `new_password`."""
     # Judged before the code is used up; whom it belongs to is judged again below.
     validation.check_password(new_password, field="new_password")
-    used = codes.use(phone_number, "reset_password", sms_code, visitor=visitor, flow=flow)
-    user = db.session.scalar(
-        select(User).where(User.phone_number == phone_number, User.is_active).with_for_update(key_share=True)
-    )
-    if user is None:
-        raise Invalid("code_wrong", field="sms_code")
-    try:
+    with codes.spent(phone_number, "reset_password", sms_code, visitor=visitor, flow=flow):
+        user = db.session.scalar(
+            select(User).where(User.phone_number == phone_number, User.is_active).with_for_update(key_share=True)
+        )
+        if user is None:
+            raise Invalid("code_wrong", field="sms_code")
         return _reset(user, new_password, visitor)
-    except Invalid:
-        codes.put_back(used)
-        raise
 
 
 def _reset(user: User, new_password: str, visitor: Visitor) -> User:
@@ -101,18 +100,20 @@ def change_email(login: LoginSession, email: str, *, visitor: Visitor) -> None:
         messages.tell(user, "email_changed", visitor=visitor, recipient=old)
 
 
-def change_phone(login: LoginSession, phone_number: str, sms_code: str, *, visitor: Visitor, flow: str = "") -> None:
+def change_phone(
+    login: LoginSession, phone_number: str, sms_code: str, *, visitor: Visitor, flow: str | None = None
+) -> None:
     """Another number, against a code sent to it. `Invalid`, or `Conflict` when it is taken. Must be fresh."""
     sessions.require_fresh(login)
-    used = codes.use(phone_number, "change_phone", sms_code, visitor=visitor, flow=flow)
+    with codes.spent(phone_number, "change_phone", sms_code, visitor=visitor, flow=flow):
+        _take_number(login, phone_number, visitor)
+
+
+def _take_number(login: LoginSession, phone_number: str, visitor: Visitor) -> None:
     user = _locked(login)
-    try:
-        with accounts.unique_names():
-            user.phone_number = phone_number
-            db.session.flush()
-    except Conflict:
-        codes.put_back(used)
-        raise
+    with accounts.unique_names():
+        user.phone_number = phone_number
+        db.session.flush()
     events.record("account.phone", visitor, user_id=user.id)
 
 
@@ -120,14 +121,31 @@ def change(
     login: LoginSession,
     *,
     visitor: Visitor,
+    phone_number: str | None = None,
+    sms_code: str = "",
+    flow: str | None = None,
+    **others: Any,
+) -> User:
+    """All that is given, or nothing of it: also `username`, `email`, `locale`, `mail_when_done`."""
+    if phone_number is None:
+        return _change(login, visitor, **others)
+    sessions.require_fresh(login)
+    number = validation.normalise_phone(phone_number)
+    # First of all: guesses are counted while nothing is locked.
+    with codes.spent(number, "change_phone", sms_code, visitor=visitor, flow=flow):
+        _take_number(login, number, visitor)
+        return _change(login, visitor, **others)
+
+
+def _change(
+    login: LoginSession,
+    visitor: Visitor,
+    *,
     username: str | None = None,
     email: str | None = None,
     locale: str | None = None,
-    phone_number: str | None = None,
-    sms_code: str = "",
     mail_when_done: bool | None = None,
 ) -> User:
-    """All that is given, or nothing of it."""
     if username is not None:
         change_username(login.user, username, visitor=visitor)
     if email is not None:
@@ -136,8 +154,6 @@ def change(
         accounts.set_locale(login.user_id, locale)
     if mail_when_done is not None:
         accounts.change_notice(login.user, mail_when_done)
-    if phone_number is not None:
-        change_phone(login, validation.normalise_phone(phone_number), sms_code, visitor=visitor)
     db.session.refresh(login.user)
     return login.user
 

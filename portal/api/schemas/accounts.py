@@ -15,6 +15,10 @@ Phone = Annotated[str, Field(max_length=32, examples=["+8613800138000"])]
 Code = Annotated[str, Field(max_length=10)]
 Otp = Annotated[str, Field(max_length=20)]
 Password = Annotated[str, Field(max_length=1000)]
+Flow = Annotated[
+    str | None,
+    Field(max_length=64, description="What the answer to `/auth/sms-code` named; may be left out in the same network"),
+]
 Token = Annotated[str, Field(max_length=2000)]
 
 
@@ -40,10 +44,14 @@ class SmsCodeBody(Body):
 
 
 class SmsCodeAnswer(Answer):
-    """Seconds until the code is too old, and until another may be asked for."""
+    """Seconds until the code is too old, and until another may be asked for.
+
+    `flow` is to be sent back with the code, so that nobody else's guesses use it up.
+    """
 
     expires_in: int
     resend_after: int
+    flow: str
 
 
 class RegisterBody(Body):
@@ -52,6 +60,7 @@ class RegisterBody(Body):
     phone_number: Phone
     password: Password
     sms_code: Code
+    flow: Flow = None
 
 
 class LoginBody(Body):
@@ -69,6 +78,7 @@ class LoginBody(Body):
 class SmsLoginBody(Body):
     phone_number: Phone
     sms_code: Code
+    flow: Flow = None
     otp: Otp = ""
 
 
@@ -80,11 +90,12 @@ class ForgotBody(Body):
 
 
 class ResetBody(Body):
-    """Either the `token` of the mailed link, or `phone_number` and `sms_code`."""
+    """Either the `token` of the mailed link, or `phone_number` and `sms_code` (with its `flow`)."""
 
     token: Token | None = None
     phone_number: Phone | None = None
     sms_code: Code | None = None
+    flow: Flow = None
     new_password: Password
 
     @model_validator(mode="after")
@@ -123,6 +134,7 @@ class ProfileBody(Body):
     locale: Literal["zh", "en"] | None = None
     phone_number: Phone | None = None
     sms_code: Code | None = None
+    flow: Flow = None
     mail_when_done: StrictBool | None = None
 
 

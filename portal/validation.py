@@ -3,15 +3,12 @@
 import re
 import unicodedata
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
 from zxcvbn import zxcvbn
 
-from portal import limits
+from portal import account_names, limits
 from portal.errors import Invalid
 
 _USERNAME = re.compile(r"[\w.-]{3,32}")
-_MOBILE = {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
 _PRODUCT_WORDS = [
     "data",
     "station",
@@ -26,23 +23,19 @@ _PRODUCT_WORDS = [
 
 
 def normalise_phone(text: str, *, field: str = "phone_number") -> str:
-    """E.164; a number without a country code is read as mainland Chinese."""
-    try:
-        number = phonenumbers.parse(text, "CN")
-    except phonenumbers.NumberParseException:
-        raise Invalid("phone_invalid", field=field) from None
-    if len(text) > 32 or phonenumbers.number_type(number) not in _MOBILE:
+    """E.164 of a mobile number; one without a country code is read as mainland Chinese."""
+    number = account_names.phone_form(text)
+    if number is None or len(text) > 32 or not account_names.is_mobile(number):
         raise Invalid("phone_invalid", field=field)
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return number
 
 
 def normalise_email(text: str) -> str:
-    """Lower case, the local part too: people who differ by case only are one person."""
-    try:
-        checked = validate_email(text.strip(), check_deliverability=False, test_environment=True)
-    except EmailNotValidError:
-        raise Invalid("email_invalid", field="email") from None
-    return checked.normalized.lower()
+    """The one form of an address: people who differ by case or width only are one person."""
+    form = account_names.email_form(text)
+    if form is None:
+        raise Invalid("email_invalid", field="email")
+    return form
 
 
 def normalise_username(text: str) -> str:

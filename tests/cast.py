@@ -9,6 +9,7 @@ from uuid import UUID
 import altcha
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from sqlalchemy import func
 from werkzeug.test import TestResponse
 
 from portal.extensions import db
@@ -32,11 +33,18 @@ def _hashed(key: str) -> str:
 
 
 def person(app: APIFlask, name: str, **values: Any) -> Person:
-    """A member with the usual password, made without signing up."""
+    """A member with the usual password and a verified address, made without signing up.
+
+    With `email=None` the address still waits to be verified.
+    """
+    address = f"{name}@example.com"
+    if "email" in values and values["email"] is None:
+        values |= {"pending_email": address}
+    else:
+        values = {"email": address, "email_verified_at": func.now()} | values
     with app.app_context():
         user = User(
             username=name,
-            email=f"{name}@example.com",
             phone_number=PHONES[name],
             hashed_password=_hashed(app.config["SECRET_KEY"]),
             **{"locale": "en", **values},

@@ -204,7 +204,7 @@ PROGRAMS: dict[str, Row] = {
     "GET /api/v1/users/me": programs(200),
     "PATCH /api/v1/users/me": programs(200),
     "PUT /api/v1/users/me/password": programs(204),
-    "POST /api/v1/users/me/email/verify": programs(202),
+    "POST /api/v1/users/me/email/verify": programs(409),
     "GET /api/v1/users/me/events": programs(200),
     "GET /api/v1/users/me/sessions": programs(200),
     "DELETE /api/v1/users/me/sessions/<uuid:session_id>": owners_program(204),

@@ -24,7 +24,10 @@ def _said(code: str) -> dict[str, str]:
 @bp.input(ForgotBody, arg_name="body")
 @bp.output(Message, status_code=202)
 def forgot(body: ForgotBody) -> Any:
-    """Have a link mailed to the account's address; the answer is the same if there is no such account."""
+    """Have a link mailed to the account's verified address; the answer is the same for everybody.
+
+    Nothing is mailed to an address that was never verified: its account resets the password by an SMS code.
+    """
     ticket, randstr = (body.captcha.ticket, body.captcha.randstr) if body.captcha else ("", "")
     credentials.request_reset(body.account, ticket=ticket, randstr=randstr, visitor=guards.visitor())
     db.session.commit()
@@ -52,7 +55,7 @@ def reset(body: ResetBody) -> Any:
 @bp.input(TokenBody, arg_name="body")
 @bp.output(Message)
 def verify(body: TokenBody) -> Any:
-    """Prove by the mailed token that the address is yours."""
+    """Prove by the mailed token that the address is yours; 409 when another account has verified it meanwhile."""
     credentials.verify_email(body.token, visitor=guards.visitor())
     db.session.commit()
     return _said("email_verified")
@@ -92,4 +95,4 @@ def request_verification() -> Any:
     """Have the link mailed again."""
     credentials.request_verification(guards.user(), visitor=guards.visitor())
     db.session.commit()
-    return _said("link_sent")
+    return _said("verification_sent")

@@ -82,6 +82,7 @@ _MORE = {
     ("patch", "/api/v1/users/me"): ("403", "409"),
     ("put", "/api/v1/users/me/password"): ("403",),
     ("post", "/api/v1/users/me/email/verify"): ("409",),
+    ("post", "/api/v1/auth/email/verify"): ("409",),
     ("post", "/api/v1/auth/refresh"): ("401",),
 }
 

@@ -2,18 +2,17 @@
 
 import hmac
 import secrets
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
 
-import phonenumbers
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from portal import limits, validation
+from portal import account_names, limits, validation
+from portal.account_names import AccountName
 from portal.errors import BadRequest, Conflict, Invalid, TooMany, Unauthorized, Unavailable
 from portal.extensions import db, settings
 from portal.models import User
@@ -21,7 +20,7 @@ from portal.services import captcha, codes, events, messages, passwords, windows
 from portal.services.events import Visitor
 
 _TAKEN = {
-    "uq_users_username": "username",
+    "uq_users_username_key": "username",
     "uq_users_email": "email",
     "uq_users_phone_number": "phone_number",
 }
@@ -50,7 +49,8 @@ class Registration:
 def register(registration: Registration, *, locale: str, visitor: Visitor, flow: str | None = None) -> User:
     """A new account, against the SMS code. Raises `Invalid` or, for a name that is taken, `Conflict` with its field.
 
-    A taken name leaves the code good: the person corrects the name and sends the same code again.
+    A taken name leaves the code good: the person corrects the name and sends the same code again. Whether somebody
+    has verified the e-mail address is not told: it waits, and is this account's once it is verified.
     """
     given = registration.checked()
     with codes.spent(given.phone_number, "register", given.sms_code, visitor=visitor, flow=flow):
@@ -58,7 +58,7 @@ def register(registration: Registration, *, locale: str, visitor: Visitor, flow:
         hashed_password = passwords.hashed(given.password)
         user = User(
             username=given.username,
-            email=given.email,
+            pending_email=given.email,
             phone_number=given.phone_number,
             hashed_password=hashed_password,
             locale=locale,
@@ -67,7 +67,7 @@ def register(registration: Registration, *, locale: str, visitor: Visitor, flow:
             db.session.add(user)
             db.session.flush()
     events.record("account.registered", visitor, user_id=user.id)
-    messages.tell(user, "verify_email", visitor=visitor)
+    messages.tell(user, "verify_email", visitor=visitor, recipient=given.email)
     return user
 
 
@@ -94,11 +94,12 @@ def authenticate(
     logged in from before carries, "user uuid:id": strangers' tries do not count against it.
     Raises `TooMany`, and after failures `BadRequest("captcha_required")`; hold no other work in the transaction.
     """
-    user = _find(account.strip())
+    name = account_names.read(account)
+    user = find_anyone(name)
     stored, user_id = (user.hashed_password, user.id) if user else (None, None)
     known = device if user and device and device.partition(":")[0] == str(user.uuid) else ""
     db.session.rollback()  # hold no connection while the captcha and bcrypt work
-    keys, share = _Tries.of(account, known, visitor), secrets.token_hex(8)
+    keys, share = _Tries.of(name, known, visitor), secrets.token_hex(8)
     try:
         _prove_human(keys, share, ticket, randstr, visitor)
         windows.take(keys.shares, share=share, code="login_too_many")
@@ -144,10 +145,10 @@ class _Tries:
     known: bool
 
     @classmethod
-    def of(cls, account: str, device: str, visitor: Visitor) -> "_Tries":
-        typed = device or as_one_writes_it(account)
-        name = hmac.new(settings().derived("accounts"), typed.encode(errors="replace"), sha256).hexdigest()[:32]
-        return cls(name, messages.network(visitor.address), bool(device))
+    def of(cls, name: AccountName, device: str, visitor: Visitor) -> "_Tries":
+        typed = device or f"{name.kind}:{name.key}"
+        account = hmac.new(settings().derived("accounts"), typed.encode(errors="replace"), sha256).hexdigest()[:32]
+        return cls(account, messages.network(visitor.address), bool(device))
 
     @property
     def shares(self) -> windows.Shares:
@@ -200,37 +201,16 @@ def find_active(uuid: UUID) -> User | None:
     return db.session.scalar(select(User).where(User.uuid == uuid, User.is_active))
 
 
-def find(account: str) -> User | None:
-    """Whoever goes by this username, e-mail address or phone number and is not switched off."""
-    user = _find(account.strip())
+def find(name: AccountName) -> User | None:
+    """Whoever has this name and is not switched off."""
+    user = find_anyone(name)
     return user if user and user.is_active else None
 
 
-def as_one_writes_it(account: str) -> str:
-    """What people type for one and the same name, in one form."""
-    account = unicodedata.normalize("NFKC", account.strip())
-    return _as_number(account) or account.lower()
-
-
-def _as_number(account: str) -> str | None:
-    try:
-        number = phonenumbers.parse(account, "CN")
-    except phonenumbers.NumberParseException:
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _find(account: str) -> User | None:
-    if "\x00" in account or len(account) > 254:
-        return None
-    account = unicodedata.normalize("NFKC", account)
-    names = [
-        func.lower(User.username) == func.lower(account),
-        User.email == account.lower(),
-    ]
-    if number := _as_number(account):
-        names.append(User.phone_number == number)
-    return db.session.scalar(select(User).where(or_(*names)))
+def find_anyone(name: AccountName) -> User | None:
+    """Whoever has this name, switched off or not."""
+    columns = {"username": User.username_key, "email": User.email, "phone_number": User.phone_number}
+    return db.session.scalar(select(User).where(columns[name.kind] == name.key))
 
 
 def change_notice(user: User, wanted: bool) -> None:

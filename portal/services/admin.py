@@ -8,13 +8,13 @@ from uuid import UUID
 from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import joinedload
 
-from portal import access, limits
+from portal import access, account_names, limits
 from portal.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.extensions import RedisError, db, redis, settings
 from portal.models import Event, StoppedPrefix, Task, User
 from portal.models.accounts import ROLES
 from portal.models.tasks import STATUSES
-from portal.services import captcha, events, messages, passwords, processes, queue, sessions
+from portal.services import accounts, captcha, events, messages, passwords, processes, queue, sessions
 from portal.services.accounts import Registration, unique_names
 from portal.services.events import Visitor
 from portal.services.paging import Page, page
@@ -31,7 +31,7 @@ def list_users(
     """Everyone, newest first, narrowed to a part of username, e-mail address or phone number, a role, a state."""
     query = select(User)
     if text := _clean(search):
-        names = (User.username, User.email)
+        names = (User.username, User.email, User.pending_email)
         matching = [name.icontains(text, autoescape=True) for name in names]
         if digits := "".join(char for char in text if char.isdigit()):
             matching.append(User.phone_number.contains(digits))
@@ -51,12 +51,12 @@ def get_user(uuid: UUID) -> User:
 
 
 def find_user(name: str) -> User | None:
-    """Whoever has exactly this username, e-mail address, phone number or id."""
+    """Whoever has exactly this username, verified e-mail address, phone number or id."""
     text = _clean(name)
-    names = [func.lower(User.username) == text.lower(), User.email == text.lower(), User.phone_number == text]
-    with contextlib.suppress(ValueError):
-        names.append(User.uuid == UUID(text))
-    return db.session.scalar(select(User).where(or_(*names)).order_by(User.id).limit(1))
+    if len(text) == 36:  # longer than a username
+        with contextlib.suppress(ValueError):
+            return db.session.scalar(select(User).where(User.uuid == UUID(text)))
+    return accounts.find_anyone(account_names.read(text))
 
 
 def create(username: str, email: str, phone_number: str, password: str) -> User:
@@ -65,7 +65,7 @@ def create(username: str, email: str, phone_number: str, password: str) -> User:
     first = not db.session.scalar(select(exists().where(User.role == "super_admin")))
     user = User(
         username=given.username,
-        email=given.email,
+        pending_email=given.email,
         phone_number=given.phone_number,
         hashed_password=passwords.hashed(given.password),
         role="super_admin" if first else "admin",

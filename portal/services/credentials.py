@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from portal import limits, validation
+from portal import account_names, limits, validation
 from portal.errors import BadRequest, Conflict, Invalid, TooMany
 from portal.extensions import db
 from portal.models import LoginSession, User
@@ -16,6 +16,7 @@ from portal.services.events import Visitor
 def request_reset(account: str, *, ticket: str = "", randstr: str = "", visitor: Visitor) -> None:
     """Have a link mailed to whoever goes by this name; the same happens, and as much, if there is nobody.
 
+    An address that was not verified gets none: it may be somebody else's. Its owner resets by SMS.
     Raises `TooMany`. Without a captcha only a few an hour from one network.
     """
     if ticket:
@@ -26,18 +27,16 @@ def request_reset(account: str, *, ticket: str = "", randstr: str = "", visitor:
             windows.take({key: limits.RESET_PER_NETWORK}, share=secrets.token_hex(8))
         except TooMany:
             raise BadRequest("captcha_required", field="captcha") from None
-    user = accounts.find(account)
-    messages.queue_mail("reset_password", accounts.as_one_writes_it(account), user=user, visitor=visitor)
+    name = account_names.read(account)
+    user = accounts.find(name)
+    reachable = user if user and user.email else None
+    messages.queue_mail("reset_password", name.key, user=reachable, visitor=visitor)
     events.record("password.link", visitor, user_id=user.id if user else None)
 
 
 def reset_by_mail(token: str, new_password: str, *, visitor: Visitor) -> User:
     """Set the password by a mailed link; every log-in ends. `Invalid` for `token` or `new_password`."""
-    user = links.opened(token, "reset_password")
-    if user.email_verified_at is None:  # whoever has the link reads the mail
-        user.email_verified_at = func.now()
-        events.record("email.verified", visitor, user_id=user.id)
-    return _reset(user, new_password, visitor)
+    return _reset(links.opened(token, "reset_password"), new_password, visitor)
 
 
 def reset_by_code(
@@ -76,7 +75,7 @@ def change_password(login: LoginSession, new_password: str, *, visitor: Visitor)
 
 
 def _set_password(user: User, new_password: str, visitor: Visitor, *, but: LoginSession | None) -> None:
-    about = (user.username, user.email, user.phone_number.removeprefix("+86"))
+    about = (user.username, user.email or "", user.pending_email or "", user.phone_number.removeprefix("+86"))
     password = validation.check_password(new_password, about=about, field="new_password")
     user.hashed_password = passwords.hashed(password)
     db.session.flush()
@@ -85,19 +84,22 @@ def _set_password(user: User, new_password: str, visitor: Visitor, *, but: Login
 
 
 def change_email(login: LoginSession, email: str, *, visitor: Visitor) -> None:
-    """Another address, to be verified anew; the old one is told. `Conflict` when it is taken. Must be fresh."""
+    """Another address, which waits until it is verified; the one before stays in force, and is told. Must be fresh.
+
+    Whether somebody has it is not told. The address that is in force takes the waiting one back.
+    """
     sessions.require_fresh(login)
     user, new = _locked(login), validation.normalise_email(email)
     if new == user.email:
+        user.pending_email = None
         return
-    was_verified, old = user.email_verified_at is not None, user.email
-    with accounts.unique_names():
-        user.email, user.email_verified_at = new, None
+    if new != user.pending_email:
+        user.pending_email = new
         db.session.flush()
-    events.record("account.email", visitor, user_id=user.id)
-    messages.tell(user, "verify_email", visitor=visitor)
-    if was_verified:
-        messages.tell(user, "email_changed", visitor=visitor, recipient=old)
+        events.record("email.change_asked", visitor, user_id=user.id)
+        if user.email:
+            messages.tell(user, "email_change_asked", visitor=visitor)
+    messages.tell(user, "verify_email", visitor=visitor, recipient=new)
 
 
 def change_phone(
@@ -164,25 +166,34 @@ def change_username(user: User, username: str, *, visitor: Visitor) -> None:
     if new == user.username:
         return
     with accounts.unique_names():
-        db.session.execute(update(User).where(User.id == user.id).values(username=new))
+        key = account_names.fold(new)
+        db.session.execute(update(User).where(User.id == user.id).values(username=new, username_key=key))
     db.session.refresh(user)
     events.record("account.username", visitor, user_id=user.id)
 
 
 def request_verification(user: User, *, visitor: Visitor) -> None:
-    """Mail the link again; `Conflict` when the address is verified already, `TooMany`."""
-    if user.email_verified_at:
+    """Mail the link again; `Conflict` when no address waits to be verified, `TooMany`."""
+    if not user.pending_email:
         raise Conflict("email_verified_already")
-    messages.queue_mail("verify_email", user.email, user=user, visitor=visitor)
+    messages.queue_mail("verify_email", user.pending_email, user=user, visitor=visitor)
     events.record("email.link", visitor, user_id=user.id)
 
 
 def verify_email(token: str, *, visitor: Visitor) -> User:
-    """The address is its owner's. `Invalid` when the link is not good any more."""
+    """The waiting address is its owner's, in place of the one before, which is told.
+
+    `Invalid` when the link is not good any more, `Conflict` when another account has verified the address meanwhile.
+    """
     user = links.opened(token, "verify_email")
-    user.email_verified_at = func.now()
-    db.session.flush()
+    before = user.email
+    with accounts.unique_names():
+        user.email, user.pending_email, user.email_verified_at = user.pending_email, None, func.now()
+        db.session.flush()
     events.record("email.verified", visitor, user_id=user.id)
+    if before:
+        events.record("account.email", visitor, user_id=user.id)
+        messages.tell(user, "email_changed", visitor=visitor, recipient=before)
     return user
 
 

@@ -30,7 +30,8 @@ def opened(token: str, purpose: str) -> User:
         user = db.session.get(User, said["user"], with_for_update={"key_share": True}, populate_existing=True)
     except (BadData, KeyError, TypeError, ValueError):
         raise Invalid("link_wrong", field="token") from None
-    if user is None or not user.is_active or not hmac.compare_digest(said["state"], _state(user, purpose)):
+    gone = user is None or not user.is_active or (purpose == "verify_email" and not user.pending_email)
+    if user is None or gone or not hmac.compare_digest(said["state"], _state(user, purpose)):
         raise Invalid("link_wrong", field="token")
     return user
 
@@ -42,5 +43,5 @@ def _serializer(purpose: str) -> URLSafeTimedSerializer:
 
 def _state(user: User, purpose: str) -> str:
     """What the link's use changes."""
-    changing = user.hashed_password if purpose == "reset_password" else f"{user.email}|{user.email_verified_at}"
+    changing = user.hashed_password if purpose == "reset_password" else f"{user.pending_email}|{user.email_verified_at}"
     return sha256(f"{user.uuid}|{user.email}|{changing}".encode()).hexdigest()

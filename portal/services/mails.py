@@ -43,9 +43,10 @@ def claim() -> Parcel | None:
     user = db.session.get(User, message.user_id, populate_existing=True) if message.user_id else None
     mail = None
     message.state, message.attempt, message.send_after = "suppressed", message.attempt + 1, datetime.now(UTC)
-    if user and user.is_active and (message.purpose != TASK_ENDED or _may_read_of(message, user)):
+    to = _recipient(message, user) if user and user.is_active else None
+    if user and to:
         try:
-            mail, message.state = _written(message, user), "sending"
+            mail, message.state = _written(message, user, to), "sending"
         except TemplateError as error:
             # Left waiting, it would be the first in the queue for ever, and all others behind it.
             logger.error("mail {} cannot be written: {}", message.purpose, type(error).__name__)
@@ -56,12 +57,16 @@ def claim() -> Parcel | None:
     return Parcel(message.id, message.attempt, mail)
 
 
-def _may_read_of(message: Message, user: User) -> bool:
-    """Whether the task is there and the address surely its owner's: it may have been changed since."""
-    return user.email_verified_at is not None and db.session.get(Task, message.task_id) is not None
+def _recipient(message: Message, user: User) -> str | None:
+    """Whom it is for, as things are now: they may have changed since it was queued. None: nobody any more."""
+    if message.purpose == "verify_email":  # its link is made for the address that waits now
+        return user.pending_email
+    if message.purpose == TASK_ENDED and db.session.get(Task, message.task_id) is None:
+        return None
+    return message.mail_to or user.email
 
 
-def _written(message: Message, user: User) -> Mail:
+def _written(message: Message, user: User, to: str) -> Mail:
     purpose = message.purpose
     link = links.address(user, purpose) if purpose in links.PATHS else ""
     about: dict[str, Any] = {"link": link, "username": user.username, "public_url": settings().public_url}
@@ -71,7 +76,7 @@ def _written(message: Message, user: User) -> Mail:
         subject, text, html = (
             render_template(f"mail/{purpose}.{form}", **about) for form in ("subject.txt", "txt", "html")
         )
-    return Mail(message.mail_to or user.email, purpose, " ".join(subject.split()), html, text, about["link"])
+    return Mail(to, purpose, " ".join(subject.split()), html, text, about["link"])
 
 
 def _about_task(task: Task) -> dict[str, Any]:

@@ -178,9 +178,10 @@ def queue_mail(purpose: str, recipient: str, *, user: User | None, visitor: Visi
 
 
 def tell(user: User, purpose: str, *, visitor: Visitor, recipient: str | None = None) -> None:
-    """A notice nobody asked for, to the user or, if named, to another address; beyond the limits it is left out."""
+    """A notice nobody asked for, to the verified address or, if named, another; beyond the limits it is left out."""
+    if not (to := recipient or user.email):  # no address was ever verified
+        return
     try:
-        to = recipient or user.email
         take("mail", purpose, to, visitor=visitor, user_id=user.id, state="waiting", mail_to=recipient or "")
     except (TooMany, Unavailable):
         return
@@ -188,6 +189,8 @@ def tell(user: User, purpose: str, *, visitor: Visitor, recipient: str | None = 
 
 def tell_of_task(user: User, task_id: int) -> bool:
     """A mail about a task that has ended, once; whether there will be one: beyond the limits it is left out."""
+    if not user.email:
+        return False
     try:
         take("mail", TASK_ENDED, user.email, visitor=None, user_id=user.id, task_id=task_id, state="waiting")
     except (TooMany, Unavailable, Conflict):

@@ -32,7 +32,7 @@ def drain() -> int:
         select(Task.id, User)
         .join(User, User.id == Task.owner_id)
         .where(Task.id.in_(noted), Task.cancel_requested_at.is_(None))
-        .where(User.mail_when_done, User.email_verified_at.is_not(None), User.is_active)
+        .where(User.mail_when_done, User.email.is_not(None), User.is_active)
         .order_by(Task.finished_at, Task.id)
     )
     return sum(messages.tell_of_task(user, task_id) for task_id, user in db.session.execute(wanted).all())

@@ -58,13 +58,15 @@ def email() -> ResponseReturnValue:
 @guards.member_required
 @guards.fresh_required
 def change_email() -> ResponseReturnValue:
-    """Take the address; a link goes to it, and word to the old one."""
+    """Keep the address until it is verified; a link goes to it, and word to the one that is in force."""
     form, status = EmailForm(), 422
     if form.validate_on_submit():
         try:
             credentials.change_email(guards.login_session(), form.email.data or "", visitor=guards.visitor())
             db.session.commit()
-            return _done(_("Your e-mail address is changed. Open the link that we sent to it."))
+            waits = guards.user().pending_email is not None
+            told = _("Open the link that we sent to the new address; then it is yours.")
+            return _done(told if waits else _("Your e-mail address stays as it is."))
         except PortalError as error:
             status = form.explain(error)
     return render_template("profile/email.html", form=form), status

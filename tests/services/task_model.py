@@ -67,7 +67,7 @@ class Model(RuleBasedStateMachine):
         self.last_event = 0
         self.runs: list[TaskCopy] = []
         self.keys: dict[tuple[int, str], tuple[bool, TaskCopy]] = {}
-        users = [User(username=n, email=f"{n}@x", phone_number=n, hashed_password="") for n in ("one", "two")]
+        users = [User(username=n, phone_number=n, hashed_password="") for n in ("one", "two")]
         db.session.add_all(users)
         alive = text("now() + interval '1 hour'")
         db.session.execute(insert(Process).values(name="w", kind="worker", slots=SLOTS, seen_at=alive))

@@ -106,7 +106,9 @@ def test_users_are_paged_newest_first(app: APIFlask, dana: FlaskClient, monkeypa
         for n in range(45):
             name = f"user{n:02}"
             db.session.add(
-                User(username=name, email=f"{name}@x.example", phone_number=f"+86139{n:08}", hashed_password="x")
+                User(
+                    username=name, pending_email=f"{name}@x.example", phone_number=f"+86139{n:08}", hashed_password="x"
+                )
             )
             db.session.flush()
         db.session.commit()

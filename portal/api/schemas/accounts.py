@@ -126,6 +126,7 @@ class PasswordBody(Body):
 class ProfileBody(Body):
     """What to change. `phone_number` needs the `sms_code` sent to it for `change_phone`.
 
+    A new `email` becomes `pending_email` until it is verified by the mailed link; the one before stays in force.
     With `mail_when_done` a mail tells of each task that has ended, once the e-mail address is verified.
     """
 
@@ -143,9 +144,15 @@ class RefreshBody(Body):
 
 
 class UserAnswer(Answer):
+    """A person. `email` is the address that was verified at `email_verified_at`; both are null until one was.
+
+    `pending_email` waits to be verified: until then nobody logs in by it, and it gets no link to reset the password.
+    """
+
     uuid: UUID
     username: str
-    email: str
+    email: str | None
+    pending_email: str | None
     phone_number: str
     role: str
     locale: str

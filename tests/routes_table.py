@@ -2,10 +2,12 @@
 
 Everyone does everything right (their own CSRF token, a fresh log-in, a second factor where they have one) and sends
 what BODIES says; without a line there nothing, which 422 refuses for its content alone. What is asked for is alice's.
+What a route needs of a log-in beyond that stands there, too: `Row.answer` says what is answered without it.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from tests.cast import PASSWORD
 
@@ -45,45 +47,84 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /api/v1/auth/login": {"account": "alice", "password": PASSWORD},
     "POST /api/v1/tasks": {"kind": "health_check"},
     "PATCH /api/v1/datasets/<uuid:uuid>": {"name": "two"},
-    "PATCH /api/v1/users/me": {"locale": "zh"},
+    "PATCH /api/v1/users/me": {"username": "new-{name}"},
     "PUT /api/v1/users/me/password": {"new_password": NEW},
 }
 
-Row = tuple[int | str, ...]
+# What a log-in must have besides being live: a proof of the last minutes, the second factor, both.
+Needs = Literal["nothing", "fresh", "factor", "fresh and factor"]
+ANY: Needs = "nothing"
+FRESH: Needs = "fresh"
+FACTOR: Needs = "factor"
+BOTH: Needs = "fresh and factor"
+
+
+@dataclass(frozen=True)
+class Way:
+    """How somebody is logged in: whether the last proof is young, and whether who has a second factor gave it."""
+
+    fresh: bool = True
+    factor: bool = True
+
+
+USUAL = Way()
+# Those who have no second factor are not asked for it: for them `factor` makes no difference.
+# In this order, for the last may be let in, and changes what the others ask for.
+LACKING = {"stale, one factor": Way(False, False), "stale": Way(fresh=False), "one factor": Way(factor=False)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a route needs of a log-in, and what each of ACTORS is answered whose log-in has it."""
+
+    needs: Needs
+    answers: tuple[int | str, ...]
+
+    def answer(self, actor: str, way: Way, *, program: bool) -> int | str:
+        """What is answered to a log-in of another kind: those who may not enter at all are told nothing new."""
+        usual = self.answers[list(ACTORS).index(actor)]
+        turned_away = usual in (404, 401, "303 /login")
+        if turned_away or self.needs == ANY:
+            return usual
+        if not way.factor and self.needs in (FACTOR, BOTH):
+            return 403 if program else "303 /account/two-factor"
+        if not way.fresh and self.needs in (FRESH, BOTH):
+            return 403 if program else "303 /confirm"
+        return usual
 
 
 def everyone(expected: int | str) -> Row:
-    return (expected,) * len(ACTORS)
+    return Row(ANY, (expected,) * len(ACTORS))
 
 
-def members(expected: int | str, admins: int | str | None = None) -> Row:
+def members(needs: Needs, expected: int | str, admins: int | str | None = None) -> Row:
     """For pages; `admins` where they, who have a second factor, are answered something else."""
     theirs = expected if admins is None else admins
-    return "303 /login", "303 /login", expected, theirs, theirs, expected
+    return Row(needs, ("303 /login", "303 /login", expected, theirs, theirs, expected))
 
 
-def owner(expected: int | str) -> Row:
-    return "303 /login", "303 /login", 404, 404, 404, expected
+def owner(needs: Needs, expected: int | str) -> Row:
+    return Row(needs, ("303 /login", "303 /login", 404, 404, 404, expected))
 
 
-def admins(expected: int | str) -> Row:
-    return 404, 404, 404, expected, expected, 404
+def admins(needs: Needs, expected: int | str) -> Row:
+    return Row(needs, (404, 404, 404, expected, expected, 404))
 
 
-def programs(expected: int, admins: int | None = None) -> Row:
-    return 401, 401, expected, admins or expected, admins or expected, expected
+def programs(needs: Needs, expected: int, admins: int | None = None) -> Row:
+    return Row(needs, (401, 401, expected, admins or expected, admins or expected, expected))
 
 
-def owners_program(expected: int) -> Row:
-    return 401, 401, 404, 404, 404, expected
+def owners_program(needs: Needs, expected: int) -> Row:
+    return Row(needs, (401, 401, 404, 404, 404, expected))
 
 
-def admins_program(expected: int, admin: int | None = None) -> Row:
-    return 401, 401, 404, admin or expected, expected, 404
+def admins_program(needs: Needs, expected: int, admin: int | None = None) -> Row:
+    return Row(needs, (401, 401, 404, admin or expected, expected, 404))
 
 
 def strangers(expected: int | str, others: str) -> Row:
-    return expected, expected, others, others, others, others
+    return Row(ANY, (expected, expected, others, others, others, others))
 
 
 PAGES: dict[str, Row] = {
@@ -102,7 +143,7 @@ PAGES: dict[str, Row] = {
     "POST /login/sms/code": everyone(422),
     "GET /login/factor": everyone("303 /login"),
     "POST /login/factor": everyone("303 /login"),
-    "POST /logout": members("303 /"),
+    "POST /logout": members(ANY, "303 /"),
     # passwords and links
     "GET /password/forgot": everyone(200),
     "POST /password/forgot": everyone(422),
@@ -115,68 +156,73 @@ PAGES: dict[str, Row] = {
     "POST /password/reset/code": everyone(422),
     "GET /email/verify": everyone(200),
     "POST /email/verify": everyone(422),
-    "GET /confirm": members(200),
-    "POST /confirm": members("303 /account/", 422),  # they have to give the second factor, too
+    "GET /confirm": members(ANY, 200),
+    "POST /confirm": members(ANY, "303 /account/", 422),  # they have to give the second factor, too
     # one's account
-    "GET /account/": members(200),
-    "GET /account/username": members(200),
-    "POST /account/username": members("303 /account/"),
-    "GET /account/email": members(200),
-    "POST /account/email": members("303 /account/"),
-    "POST /account/email/link": members("303 /account/"),
-    "GET /account/phone": members(200),
-    "POST /account/phone": members(422),
-    "GET /account/phone/code": members("303 /account/phone"),
-    "POST /account/phone/code": members(422),
-    "POST /account/notices": members("303 /account/"),
-    "GET /account/password": members(200),
-    "POST /account/password": members("303 /account/"),
-    "GET /account/two-factor": members(200),
-    "GET /account/two-factor/set-up": members(200, "303 /account/two-factor"),
-    "POST /account/two-factor/set-up": members(422, "303 /account/two-factor"),
-    "GET /account/two-factor/recovery-codes": members("303 /account/two-factor"),
-    "POST /account/two-factor/recovery-codes": members(409, 200),
-    "GET /account/two-factor/off": members("303 /account/two-factor"),
-    "POST /account/two-factor/off": members(409),
-    "GET /account/history/": members(200),
-    "GET /sessions/": members(200),
-    "POST /sessions/<uuid:session_id>/end": owner("303 /sessions/"),
-    "POST /sessions/end-all": members("303 /login"),
+    "GET /account/": members(ANY, 200),
+    "GET /account/username": members(FRESH, 200),
+    "POST /account/username": members(FRESH, "303 /account/"),
+    "GET /account/email": members(FRESH, 200),
+    "POST /account/email": members(FRESH, "303 /account/"),
+    "POST /account/email/link": members(ANY, "303 /account/"),
+    "GET /account/phone": members(FRESH, 200),
+    "POST /account/phone": members(FRESH, 422),
+    "GET /account/phone/code": members(FRESH, "303 /account/phone"),
+    "POST /account/phone/code": members(FRESH, 422),
+    "POST /account/notices": members(ANY, "303 /account/"),
+    "GET /account/password": members(FRESH, 200),
+    "POST /account/password": members(FRESH, "303 /account/"),
+    "GET /account/two-factor": members(FRESH, 200),
+    "GET /account/two-factor/set-up": members(FRESH, 200, "303 /account/two-factor"),
+    "POST /account/two-factor/set-up": members(FRESH, 422, "303 /account/two-factor"),
+    "GET /account/two-factor/recovery-codes": members(ANY, "303 /account/two-factor"),
+    "POST /account/two-factor/recovery-codes": members(FRESH, 409, 200),
+    "GET /account/two-factor/off": members(ANY, "303 /account/two-factor"),
+    "POST /account/two-factor/off": members(FRESH, 409),
+    "GET /account/history/": members(ANY, 200),
+    "GET /sessions/": members(ANY, 200),
+    "POST /sessions/<uuid:session_id>/end": owner(ANY, "303 /sessions/"),
+    "POST /sessions/end-all": members(ANY, "303 /login"),
     # tasks and datasets
-    "GET /tasks/": members(200),
-    "POST /tasks/": members("303 /tasks/<uuid>"),
-    "POST /tasks/health-check": members("303 /tasks/<uuid>"),
-    "POST /tasks/bulk": members("303 /tasks/"),  # others' tasks among them are left alone
-    "GET /tasks/progress": members("302 /tasks/"),
-    "GET /tasks/<uuid:uuid>": owner(200),
-    "GET /tasks/<uuid:uuid>/progress": owner("302 /tasks/<uuid>"),
-    "GET /tasks/<uuid:uuid>/timeline": owner("302 /tasks/<uuid>"),
-    "POST /tasks/<uuid:uuid>/cancel": owner("303 /tasks/<uuid>"),
-    "POST /tasks/<uuid:uuid>/retry": owner("303 /tasks/<uuid>"),
-    "GET /tasks/<uuid:uuid>/download": owner(404),  # it is no export
-    "GET /uploads/": members("302 /tasks/"),
-    "POST /uploads/": members(422),  # no file
-    "GET /datasets/": members(200),
-    "GET /datasets/<uuid:uuid>": owner(200),
-    "GET /datasets/<uuid:uuid>/columns": owner(200),
-    "GET /datasets/<uuid:uuid>/row": owner(200),
-    "GET /datasets/<uuid:uuid>/edit": owner(200),
-    "POST /datasets/<uuid:uuid>/edit": owner("303 /datasets/<uuid>"),
-    "GET /datasets/<uuid:uuid>/export": owner(200),
-    "POST /datasets/<uuid:uuid>/export": owner("303 /tasks/<uuid>"),
-    "POST /datasets/<uuid:uuid>/fetch-again": owner("303 /tasks/<uuid>"),
-    "POST /datasets/<uuid:uuid>/delete": owner("303 /datasets/"),
+    "GET /tasks/": members(ANY, 200),
+    "POST /tasks/": members(ANY, "303 /tasks/<uuid>"),
+    "POST /tasks/health-check": members(ANY, "303 /tasks/<uuid>"),
+    "POST /tasks/bulk": members(ANY, "303 /tasks/"),  # others' tasks among them are left alone
+    "GET /tasks/progress": members(ANY, "302 /tasks/"),
+    "GET /tasks/<uuid:uuid>": owner(ANY, 200),
+    "GET /tasks/<uuid:uuid>/progress": owner(ANY, "302 /tasks/<uuid>"),
+    "GET /tasks/<uuid:uuid>/timeline": owner(ANY, "302 /tasks/<uuid>"),
+    "POST /tasks/<uuid:uuid>/cancel": owner(ANY, "303 /tasks/<uuid>"),
+    "POST /tasks/<uuid:uuid>/retry": owner(ANY, "303 /tasks/<uuid>"),
+    "GET /tasks/<uuid:uuid>/download": owner(ANY, 404),  # it is no export
+    "GET /uploads/": members(ANY, "302 /tasks/"),
+    "POST /uploads/": members(ANY, 422),  # no file
+    "GET /datasets/": members(ANY, 200),
+    "GET /datasets/<uuid:uuid>": owner(ANY, 200),
+    "GET /datasets/<uuid:uuid>/columns": owner(ANY, 200),
+    "GET /datasets/<uuid:uuid>/row": owner(ANY, 200),
+    "GET /datasets/<uuid:uuid>/edit": owner(ANY, 200),
+    "POST /datasets/<uuid:uuid>/edit": owner(ANY, "303 /datasets/<uuid>"),
+    "GET /datasets/<uuid:uuid>/export": owner(ANY, 200),
+    "POST /datasets/<uuid:uuid>/export": owner(ANY, "303 /tasks/<uuid>"),
+    "POST /datasets/<uuid:uuid>/fetch-again": owner(ANY, "303 /tasks/<uuid>"),
+    "POST /datasets/<uuid:uuid>/delete": owner(ANY, "303 /datasets/"),
     # admins
-    "GET /admin/": admins("302 /admin/users"),
-    "GET /admin/users": admins(200),
-    "GET /admin/users/<uuid:uuid>": admins(200),
-    "POST /admin/users/<uuid:uuid>/active": admins("303 /admin/users/<uuid>"),
-    "POST /admin/users/<uuid:uuid>/role": admins("303 /admin/users/<uuid>"),  # an admin is told that it was not done
-    "GET /admin/tasks": admins(200),
-    "GET /admin/messages": admins(200),
-    "POST /admin/messages/<prefix>/lift": admins("303 /admin/messages"),
-    "GET /admin/history": admins(200),
-    "GET /admin/system": admins(200),
+    "GET /admin/": admins(FACTOR, "302 /admin/users"),
+    "GET /admin/users": admins(FACTOR, 200),
+    "GET /admin/users/<uuid:uuid>": admins(FACTOR, 200),
+    "GET /admin/users/<uuid:uuid>/active": admins(FACTOR, "303 /admin/users/<uuid>"),  # back from /confirm
+    "GET /admin/users/<uuid:uuid>/role": admins(FACTOR, "303 /admin/users/<uuid>"),
+    "POST /admin/users/<uuid:uuid>/active": admins(BOTH, "303 /admin/users/<uuid>"),
+    "POST /admin/users/<uuid:uuid>/role": admins(
+        BOTH, "303 /admin/users/<uuid>"
+    ),  # an admin is told that it was not done
+    "GET /admin/tasks": admins(FACTOR, 200),
+    "GET /admin/messages": admins(FACTOR, 200),
+    "GET /admin/messages/<prefix>/lift": admins(FACTOR, "303 /admin/messages"),
+    "POST /admin/messages/<prefix>/lift": admins(BOTH, "303 /admin/messages"),
+    "GET /admin/history": admins(FACTOR, 200),
+    "GET /admin/system": admins(FACTOR, 200),
     # for everyone
     "GET /docs": everyone(200),
     "GET /redoc": everyone(200),
@@ -195,39 +241,39 @@ PROGRAMS: dict[str, Row] = {
     "POST /api/v1/auth/login": everyone(200),
     "POST /api/v1/auth/login/sms": everyone(422),
     "POST /api/v1/auth/refresh": everyone(422),
-    "POST /api/v1/auth/logout": programs(200),
-    "POST /api/v1/auth/logout-all": programs(200),
+    "POST /api/v1/auth/logout": programs(ANY, 200),
+    "POST /api/v1/auth/logout-all": programs(ANY, 200),
     "POST /api/v1/auth/password/forgot": everyone(422),
     "POST /api/v1/auth/password/reset": everyone(422),
     "POST /api/v1/auth/email/verify": everyone(422),
-    "POST /api/v1/auth/confirm": programs(200, admins=422),
-    "GET /api/v1/users/me": programs(200),
-    "PATCH /api/v1/users/me": programs(200),
-    "PUT /api/v1/users/me/password": programs(204),
-    "POST /api/v1/users/me/email/verify": programs(409),
-    "GET /api/v1/users/me/events": programs(200),
-    "GET /api/v1/users/me/sessions": programs(200),
-    "DELETE /api/v1/users/me/sessions/<uuid:session_id>": owners_program(204),
-    "GET /api/v1/tasks": programs(200),
-    "POST /api/v1/tasks": programs(202),
-    "GET /api/v1/tasks/<uuid:uuid>": owners_program(200),
-    "GET /api/v1/tasks/<uuid:uuid>/events": owners_program(200),
-    "POST /api/v1/tasks/<uuid:uuid>/cancel": owners_program(202),
-    "POST /api/v1/tasks/<uuid:uuid>/retry": owners_program(202),
-    "GET /api/v1/datasets": programs(200),
-    "GET /api/v1/datasets/<uuid:uuid>": owners_program(200),
-    "GET /api/v1/datasets/<uuid:uuid>/rows": owners_program(200),
-    "GET /api/v1/datasets/<uuid:uuid>/profile": owners_program(200),
-    "POST /api/v1/datasets/<uuid:uuid>/fetch": owners_program(202),
-    "PATCH /api/v1/datasets/<uuid:uuid>": owners_program(200),
-    "DELETE /api/v1/datasets/<uuid:uuid>": owners_program(204),
-    "GET /api/v1/tasks/<uuid:uuid>/download": owners_program(404),
-    "POST /api/v1/uploads": programs(201),
-    "GET /api/v1/users/me/quota": programs(200),
-    "GET /api/v1/admin/users": admins_program(200),
-    "PATCH /api/v1/admin/users/<uuid:uuid>": admins_program(200, admin=403),
-    "GET /api/v1/admin/tasks": admins_program(200),
-    "GET /api/v1/admin/system": admins_program(200),
+    "POST /api/v1/auth/confirm": programs(ANY, 200, admins=422),
+    "GET /api/v1/users/me": programs(ANY, 200),
+    "PATCH /api/v1/users/me": programs(FRESH, 200),
+    "PUT /api/v1/users/me/password": programs(FRESH, 204),
+    "POST /api/v1/users/me/email/verify": programs(ANY, 409),
+    "GET /api/v1/users/me/events": programs(ANY, 200),
+    "GET /api/v1/users/me/sessions": programs(ANY, 200),
+    "DELETE /api/v1/users/me/sessions/<uuid:session_id>": owners_program(ANY, 204),
+    "GET /api/v1/tasks": programs(ANY, 200),
+    "POST /api/v1/tasks": programs(ANY, 202),
+    "GET /api/v1/tasks/<uuid:uuid>": owners_program(ANY, 200),
+    "GET /api/v1/tasks/<uuid:uuid>/events": owners_program(ANY, 200),
+    "POST /api/v1/tasks/<uuid:uuid>/cancel": owners_program(ANY, 202),
+    "POST /api/v1/tasks/<uuid:uuid>/retry": owners_program(ANY, 202),
+    "GET /api/v1/datasets": programs(ANY, 200),
+    "GET /api/v1/datasets/<uuid:uuid>": owners_program(ANY, 200),
+    "GET /api/v1/datasets/<uuid:uuid>/rows": owners_program(ANY, 200),
+    "GET /api/v1/datasets/<uuid:uuid>/profile": owners_program(ANY, 200),
+    "POST /api/v1/datasets/<uuid:uuid>/fetch": owners_program(ANY, 202),
+    "PATCH /api/v1/datasets/<uuid:uuid>": owners_program(ANY, 200),
+    "DELETE /api/v1/datasets/<uuid:uuid>": owners_program(ANY, 204),
+    "GET /api/v1/tasks/<uuid:uuid>/download": owners_program(ANY, 404),
+    "POST /api/v1/uploads": programs(ANY, 201),
+    "GET /api/v1/users/me/quota": programs(ANY, 200),
+    "GET /api/v1/admin/users": admins_program(FACTOR, 200),
+    "PATCH /api/v1/admin/users/<uuid:uuid>": admins_program(BOTH, 200, admin=403),
+    "GET /api/v1/admin/tasks": admins_program(FACTOR, 200),
+    "GET /api/v1/admin/system": admins_program(FACTOR, 200),
 }
 TABLE = {**PAGES, **PROGRAMS}
 

@@ -20,6 +20,7 @@ from portal.extensions import db
 from portal.models import Dataset, LoginSession, Task, User
 from portal.services import passwords, tasks
 from tests.cast import PASSWORD, bearer
+from tests.routes_table import USUAL, Way
 
 CAST: dict[str, dict[str, Any]] = {
     "alice": {},
@@ -51,9 +52,9 @@ class Stage:
     uuids: dict[str, UUID] = field(default_factory=dict)
     things: dict[str, UUID] = field(default_factory=dict)
 
-    def login(self, name: str, kind: str = "browser", **values: Any) -> LoginSession:
-        """A log-in, two minutes old so that it is still fresh; admins gave their second factor."""
-        began = datetime.now(UTC) - timedelta(minutes=2)
+    def login(self, name: str, kind: str = "browser", way: Way = USUAL, **values: Any) -> LoginSession:
+        """A log-in, two minutes old so that it is still fresh, or six hours; admins gave their second factor."""
+        began = datetime.now(UTC) - (timedelta(minutes=2) if way.fresh else timedelta(hours=6))
         with self.app.app_context():
             login = LoginSession(
                 user_id=self.ids[name],
@@ -61,27 +62,27 @@ class Stage:
                 fresh_at=began,
                 expires_at=began + timedelta(days=7),
                 refresh_jti="00000000-0000-4000-8000-00000000000a" if kind == "api" else None,
-                two_factor_at=began if CAST[name].get("totp_since") is not None else None,
+                two_factor_at=began if way.factor and CAST[name].get("totp_since") is not None else None,
                 **values,
             )
             db.session.add(login)
             db.session.commit()
             return login
 
-    def browser(self, name: str | None) -> FlaskClient:
+    def browser(self, name: str | None, way: Way = USUAL) -> FlaskClient:
         """Somebody's browser, or a stranger's; `csrf_token` is good in it."""
         client = self.app.test_client()
         with client.session_transaction() as session:
             session.update({"csrf_token": RAW_CSRF, "locale": "en"})
             if name:
-                session.update({"_user_id": str(self.login(name).id), "_fresh": True, "username": name})
+                session.update({"_user_id": str(self.login(name, way=way).id), "_fresh": True, "username": name})
         return client
 
-    def token(self, name: str | None) -> dict[str, str]:
+    def token(self, name: str | None, way: Way = USUAL) -> dict[str, str]:
         """The header of somebody's program; none for a stranger's."""
         if name is None:
             return {}
-        login = self.login(name, "api")
+        login = self.login(name, "api", way)
         with self.app.app_context():
             token = create_access_token(str(self.uuids[name]), additional_claims={"sid": str(login.id)})
         return bearer(token)

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
@@ -9,14 +10,14 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.routes_table import ACTORS, BODIES, PAGES, PROGRAMS, TABLE, THINGS, body_of
+from tests.routes_table import ACTORS, ANY, BODIES, LACKING, PAGES, PROGRAMS, TABLE, THINGS, USUAL, Way, body_of
 from tests.stage import NOBODYS, Stage, set_up
 
 OURS = "http://localhost"
 UUIDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CHANGING = [route for route in PAGES if not route.startswith("GET ")]
 WITH_IDS = [route for route in TABLE if "<uuid:" in route]
-FOR_MEMBERS = [route for route in PROGRAMS if TABLE[route][0] == 401]
+FOR_MEMBERS = [route for route in PROGRAMS if TABLE[route].answers[0] == 401]
 
 
 @pytest.fixture
@@ -35,16 +36,16 @@ def thing_of(stage: Stage, route: str) -> UUID:
     return next((stage.things[name] for start, name in THINGS.items() if path.startswith(start)), NOBODYS)
 
 
-def ask(stage: Stage, name: str | None, route: str, thing: UUID) -> TestResponse:
-    """What somebody is answered who does everything right."""
+def ask(stage: Stage, name: str | None, route: str, thing: UUID, way: Way = USUAL) -> TestResponse:
+    """What somebody is answered who does everything right, logged in this way."""
     method, path = route.partition(" ")[0], filled(route, thing)
     if route in PROGRAMS:
         sent: dict[str, Any] = {} if method == "GET" else {"json": body_of(route, name, stage.things)}
-        return stage.app.test_client().open(path, method=method, headers=stage.token(name), **sent)
+        return stage.app.test_client().open(path, method=method, headers=stage.token(name, way), **sent)
     if method == "GET":
-        return stage.browser(name).get(path)
+        return stage.browser(name, way).get(path)
     form = {"csrf_token": stage.csrf_token(), **body_of(route, name, stage.things)}
-    return stage.browser(name).open(path, method=method, data=form, headers={"Origin": OURS})
+    return stage.browser(name, way).open(path, method=method, data=form, headers={"Origin": OURS})
 
 
 def told(answer: TestResponse) -> int | str:
@@ -66,10 +67,40 @@ def test_every_route_is_in_the_table(app: APIFlask) -> None:
 
 @pytest.mark.parametrize("route", TABLE)
 def test_everyone_is_answered_as_the_table_says(stage: Stage, route: str) -> None:
-    for (actor, name), expected in zip(ACTORS.items(), TABLE[route], strict=True):
+    for (actor, name), expected in zip(ACTORS.items(), TABLE[route].answers, strict=True):
         answer = ask(stage, name, route, thing_of(stage, route))
         assert told(answer) == expected, (actor, answer.text[:300])
         answer.close()
+
+
+@pytest.mark.parametrize("route", TABLE)
+def test_a_log_in_that_lacks_something_is_asked_for_it(stage: Stage, route: str) -> None:
+    row = TABLE[route]
+    for lacking, way in list(LACKING.items())[: 1 if row.needs == ANY else None]:  # who needs nothing may lack all
+        for actor, name in ACTORS.items():
+            answer = ask(stage, name, route, thing_of(stage, route), way)
+            assert told(answer) == row.answer(actor, way, program=route in PROGRAMS), (lacking, actor)
+            answer.close()
+
+
+@pytest.mark.parametrize("route", [route for route in TABLE if TABLE[route].needs != ANY])
+def test_what_is_asked_for_first_changes_nothing_and_leads_back(stage: Stage, route: str) -> None:
+    name = "grace" if "/admin/" in route else "alice"
+    lacking = LACKING["one factor" if TABLE[route].needs == "factor" else "stale"]
+    stage.login("erin")  # something to end
+    headers, client = stage.token(name, lacking), stage.browser(name, lacking)
+    before, path = stage.checksum(), filled(route, thing_of(stage, route))
+    method, body = route.partition(" ")[0], body_of(route, name, stage.things)
+    if route in PROGRAMS:
+        sent: dict[str, Any] = {} if method == "GET" else {"json": body}
+        refused = stage.app.test_client().open(path, method=method, headers=headers, **sent)
+        assert refused.get_json()["code"] in ("fresh_login_required", "two_factor_required")
+    else:
+        data = None if method == "GET" else {"csrf_token": stage.csrf_token(), **body}
+        refused = client.open(path, method=method, data=data, headers={"Origin": OURS})
+    assert stage.checksum() == before
+    if next_path := parse_qs(urlsplit(refused.location or "").query).get("next"):
+        assert stage.browser(name).get(next_path[0]).status_code in (200, 302, 303)
 
 
 def whole(answer: TestResponse, path: str) -> tuple[int, str, list[tuple[str, str]]]:

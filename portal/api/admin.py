@@ -42,7 +42,10 @@ def users(query: UsersQuery) -> Any:
 @bp.input(UserBody, arg_name="body")
 @bp.output(AdminUserAnswer)
 def change(uuid: UUID, body: UserBody) -> Any:
-    """Give another role, let in or keep out; all sessions and tokens of the user end. Admins: by super admins only."""
+    """Give another role, let in or keep out; all sessions and tokens of the user end. Admins: by super admins only.
+
+    Needs a log-in of the last ten minutes, or `/auth/confirm`.
+    """
     user = admin.change(guards.user(), uuid, role=body.role, active=body.is_active, visitor=guards.visitor())
     db.session.commit()
     return AdminUserAnswer.model_validate(user)

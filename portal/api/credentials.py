@@ -67,7 +67,7 @@ def verify(body: TokenBody) -> Any:
 @bp.input(ConfirmBody, arg_name="body")
 @bp.output(Message)
 def confirm(body: ConfirmBody) -> Any:
-    """Prove once more who you are: for ten minutes e-mail, phone number and password may be changed."""
+    """Prove once more who you are: for ten minutes what protects accounts may be changed, others' by admins, too."""
     credentials.confirm(guards.login(), body.password, body.otp, visitor=guards.visitor())
     db.session.commit()
     return _said("confirmed")

@@ -18,6 +18,7 @@ from portal.services import sessions
 from portal.services.events import Visitor
 
 View = TypeVar("View", bound=Callable[..., Any])
+SAFE = ("GET", "HEAD", "OPTIONS")
 REQUIRED = {"exp", "iat", "jti", "type", "sid", "iss", "aud"}
 
 
@@ -44,7 +45,10 @@ def bearer_required(view: View) -> View:
 
 
 def admin_bearer(view: View) -> View:
-    """An admin's access token, from a log-in with a second factor; to all others there is nothing here."""
+    """An admin's access token, from a log-in with a second factor; to all others there is nothing here.
+
+    Whatever changes something wants a log-in, or an `/auth/confirm`, of the last ten minutes, too.
+    """
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -52,6 +56,8 @@ def admin_bearer(view: View) -> View:
             raise NotFound
         if login().two_factor_at is None:
             raise Forbidden("two_factor_required")
+        if request.method not in SAFE:
+            sessions.require_fresh(login())
         return view(*args, **kwargs)
 
     marked = bearer_required(guarded)

@@ -149,7 +149,7 @@ def _change(
     mail_when_done: bool | None = None,
 ) -> User:
     if username is not None:
-        change_username(login.user, username, visitor=visitor)
+        change_username(login, username, visitor=visitor)
     if email is not None:
         change_email(login, email, visitor=visitor)
     if locale is not None:
@@ -160,9 +160,10 @@ def _change(
     return login.user
 
 
-def change_username(user: User, username: str, *, visitor: Visitor) -> None:
-    """Another name; `Invalid` or `Conflict`."""
-    new = validation.normalise_username(username)
+def change_username(login: LoginSession, username: str, *, visitor: Visitor) -> None:
+    """Another name; `Invalid` or `Conflict`. One logs in by it: the log-in must be fresh."""
+    sessions.require_fresh(login)
+    user, new = login.user, validation.normalise_username(username)
     if new == user.username:
         return
     with accounts.unique_names():

@@ -18,7 +18,7 @@ from portal import limits
 from portal.errors import Conflict, Invalid
 from portal.extensions import db, settings
 from portal.models import LoginSession, RecoveryCode, User
-from portal.services import events, windows
+from portal.services import events, sessions, windows
 from portal.services.events import Visitor
 
 ISSUER = "Data Station"
@@ -54,7 +54,11 @@ def begin(user: User) -> Enrollment:
 
 
 def enable(login: LoginSession, otp: str, *, visitor: Visitor) -> list[str]:
-    """Let the secret count from now on, against a first code of it; answers the recovery codes, shown once."""
+    """Let the secret count from now on, against a first code of it; answers recovery codes, shown once.
+
+    The log-in must be fresh.
+    """
+    sessions.require_fresh(login)
     user = login.user
     _lock(user)
     if user.has_second_factor:
@@ -92,7 +96,8 @@ def confirm(login: LoginSession, otp: str, *, visitor: Visitor) -> None:
 
 
 def disable(login: LoginSession, *, visitor: Visitor) -> None:
-    """Log in by one factor again. An admin has to keep both."""
+    """Log in by one factor again. An admin has to keep both. Must be fresh."""
+    sessions.require_fresh(login)
     user = login.user
     _lock(user)
     if user.is_admin:
@@ -106,7 +111,8 @@ def disable(login: LoginSession, *, visitor: Visitor) -> None:
 
 
 def new_recovery_codes(login: LoginSession, *, visitor: Visitor) -> list[str]:
-    """Fresh recovery codes in place of all that were left."""
+    """New recovery codes in place of all that were left. Must be fresh."""
+    sessions.require_fresh(login)
     user = login.user
     _lock(user)
     if not user.has_second_factor:

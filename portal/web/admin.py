@@ -59,6 +59,14 @@ def user(uuid: UUID) -> ResponseReturnValue:
     )
 
 
+@bp.get("/users/<uuid:uuid>/role")
+@bp.get("/users/<uuid:uuid>/active")
+@guards.admin_required
+def back_to_user(uuid: UUID) -> ResponseReturnValue:
+    """Where those come back to who pressed a button and had to confirm who they are first."""
+    return _once_more(url_for(".user", uuid=uuid))
+
+
 @bp.post("/users/<uuid:uuid>/role")
 @guards.admin_required
 def set_role(uuid: UUID) -> ResponseReturnValue:
@@ -108,6 +116,13 @@ def sent() -> ResponseReturnValue:
     )
 
 
+@bp.get("/messages/<prefix>/lift")
+@guards.admin_required
+def back_to_messages(prefix: str) -> ResponseReturnValue:  # noqa: ARG001  # the address has it
+    """As `back_to_user`."""
+    return _once_more(url_for(".sent"))
+
+
 @bp.post("/messages/<prefix>/lift")
 @guards.admin_required
 def lift(prefix: str) -> ResponseReturnValue:
@@ -139,6 +154,11 @@ def history() -> ResponseReturnValue:
 def system() -> ResponseReturnValue:
     """Queue, workers, Redis, budgets, captcha."""
     return render_template("admin/system.html", **admin.system())
+
+
+def _once_more(page: str) -> ResponseReturnValue:
+    flash(_("You have confirmed that it is you. Press the button once more."))
+    return redirect(page, 303)
 
 
 def _chosen(*names: str) -> dict[str, str]:

@@ -110,16 +110,22 @@ def fresh_required(view: View) -> View:
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if not sessions.is_fresh(login_session()):
-            target = url_for("credentials.confirm", next=request.path)
-            return htmx.go(target) if htmx.is_htmx() else redirect(target, 303)
-        return view(*args, **kwargs)
+        return view(*args, **kwargs) if sessions.is_fresh(login_session()) else _ask_to_confirm()
 
     return cast(View, guarded)
 
 
+def _ask_to_confirm() -> Any:
+    """To the page that asks for the password and the second factor, and back to this address, which must take a GET."""
+    target = url_for("credentials.confirm", next=request.path)
+    return htmx.go(target) if htmx.is_htmx() else redirect(target, 303)
+
+
 def admin_required(view: View) -> View:
-    """Admins whose log-in has a second factor; an admin without one sets it up, to others there is nothing here."""
+    """Admins whose log-in has a second factor; an admin without one sets it up, to others there is nothing here.
+
+    Whatever changes something wants a fresh proof of who it is, too.
+    """
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -127,6 +133,8 @@ def admin_required(view: View) -> View:
             abort(404)
         if login_session().two_factor_at is None:
             return redirect(url_for("factors.show"), 303)
+        if request.method not in SAFE and not sessions.is_fresh(login_session()):
+            return _ask_to_confirm()
         return view(*args, **kwargs)
 
     guarded.guard = "admin"  # type: ignore[attr-defined]

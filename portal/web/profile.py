@@ -25,6 +25,7 @@ def show() -> ResponseReturnValue:
 
 @bp.get("/username")
 @guards.member_required
+@guards.fresh_required
 def username() -> ResponseReturnValue:
     """Another name."""
     return render_template("profile/username.html", form=UsernameForm(obj=guards.user()))
@@ -32,12 +33,13 @@ def username() -> ResponseReturnValue:
 
 @bp.post("/username")
 @guards.member_required
+@guards.fresh_required
 def change_username() -> ResponseReturnValue:
     """Take the name, unless somebody has it."""
     form, status = UsernameForm(), 422
     if form.validate_on_submit():
         try:
-            credentials.change_username(guards.user(), form.username.data or "", visitor=guards.visitor())
+            credentials.change_username(guards.login_session(), form.username.data or "", visitor=guards.visitor())
             db.session.commit()
             session["username"] = guards.user().username
             return _done(_("Your username is changed."))

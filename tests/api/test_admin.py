@@ -1,5 +1,6 @@
 """The admins' part of the JSON door."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from portal import redis_pool
 from portal.extensions import db
 from portal.models import LoginSession, StoppedPrefix, User
 from portal.services import processes
-from tests.cast import Person, bearer, person, solved, tokens
+from tests.cast import PASSWORD, Person, bearer, person, solved, tokens
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 CALLS = [
@@ -117,6 +118,21 @@ def test_refusals_say_why(app: APIFlask, client: FlaskClient, alice: Person, bos
     with app.app_context():
         user = db.session.get(User, alice.id)
         assert user is not None and (user.role, user.is_active) == ("user", True)
+
+
+def test_a_log_in_of_six_hours_raises_nobody(
+    app: APIFlask, client: FlaskClient, alice: Person, boss: dict[str, str]
+) -> None:
+    with app.app_context():
+        db.session.execute(update(LoginSession).values(fresh_at=LoginSession.fresh_at - timedelta(hours=6)))
+        db.session.commit()
+    path, body = f"/api/v1/admin/users/{alice.uuid}", {"role": "super_admin"}
+    refused = client.patch(path, json=body, headers=boss)
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "fresh_login_required")
+    assert "/api/v1/auth/confirm" in refused.get_json()["detail"]
+    assert client.get("/api/v1/admin/users", headers=boss).status_code == 200
+    assert client.post("/api/v1/auth/confirm", json={"password": PASSWORD}, headers=boss).status_code == 200
+    assert client.patch(path, json=body, headers=boss).get_json()["role"] == "super_admin"
 
 
 def test_all_tasks_are_listed_with_their_owners(

@@ -1,7 +1,7 @@
 """The admins' pages: for admins with two factors only, and what they do there."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from portal.extensions import db
 from portal.models import Event, LoginSession, Message, StoppedPrefix, User
 from portal.services import admin, captcha, events
 from portal.services.events import Visitor
-from tests.cast import Person, bearer, browser, person, post, tokens
+from tests.cast import PASSWORD, Person, bearer, browser, person, post, tokens
 from tests.parallel import at_once
 
 PAGES = ["/admin/users", "/admin/tasks", "/admin/messages", "/admin/history", "/admin/system"]
@@ -161,6 +161,22 @@ def test_an_admin_locks_out_members_and_nobody_else(app: APIFlask, bob: FlaskCli
     assert _role(app, dana) == ("super_admin", True)
     shown = bob.get(f"/admin/users/{dana.uuid}").text
     assert f"/admin/users/{dana.uuid}/" not in shown
+
+
+def test_a_log_in_of_six_hours_raises_nobody(app: APIFlask, dana: FlaskClient, alice: Person) -> None:
+    """The page for a fresh proof is on the way, and leads back to the button."""
+    with app.app_context():
+        db.session.execute(update(LoginSession).values(fresh_at=LoginSession.fresh_at - timedelta(hours=6)))
+        db.session.commit()
+    asked = _set(dana, alice, role="super_admin")
+    assert _role(app, alice) == ("user", True)
+    assert (asked.status_code, asked.location.partition("?")[0]) == (303, "/confirm")
+    confirmed = post(dana, asked.location, page="/tasks/", password=PASSWORD)
+    back = dana.get(confirmed.location)
+    assert back.location == f"/admin/users/{alice.uuid}"
+    assert "Press the button once more" in dana.get(back.location).text
+    _set(dana, alice, role="super_admin")
+    assert _role(app, alice) == ("super_admin", True)
 
 
 def test_nobody_changes_themself(app: APIFlask, dana: FlaskClient) -> None:

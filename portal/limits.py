@@ -23,7 +23,8 @@ PREFIX_SENDS, PREFIX_SHARE = 50, 0.3
 PREFIX_DIGITS = 7
 
 # Log-ins, counted before the password is compared; those that succeed give their place back.
-LOGIN_PER_ACCOUNT = (Window(10, 5 * MINUTE),)
+LOGIN_PER_NAME = (Window(6, 5 * MINUTE),)
+LOGIN_PER_ACCOUNT = (Window(10, 5 * MINUTE),)  # over all of its names; beyond it nothing is compared, and nothing told
 LOGIN_PER_NETWORK = (Window(30, 5 * MINUTE),)
 LOGIN_OVERALL = (Window(1000, 5 * MINUTE),)
 LOGIN_WITHOUT_CAPTCHA = (Window(3, 5 * MINUTE),)  # after failures, while the captcha service is away

@@ -86,7 +86,10 @@ SENTENCES = {
     "csrf_failed": _("This page is out of date. Load it again, then repeat what you did."),
     "origin_foreign": _("This came from another site, so nothing was done. Open the page here and try again."),
     # accounts
-    "credentials_wrong": _("Account or password is wrong."),
+    "credentials_wrong": _(
+        "Account or password is wrong. After many tries even the right password is refused for five minutes;"
+        " an SMS code still logs you in."
+    ),
     "session_ended": _("Your log-in has ended. Log in again."),
     "token_missing": _("Send an access token: Authorization: Bearer …"),
     "token_invalid": _("The token is not valid any more. Log in again."),

@@ -90,8 +90,9 @@ def authenticate(
 ) -> User:
     """The person behind a username, e-mail address or phone number and the password; else `Unauthorized`.
 
-    Takes as long, and counts the same, for an account that does not exist. `device` is what a browser this person
-    logged in from before carries, "user uuid:id": strangers' tries do not count against it.
+    Takes as long, and counts the same, for an account that does not exist. Beyond an account's own limit, which its
+    three names share, the right password is as wrong as any. `device` is what a browser this person logged in from
+    before carries, "user uuid:id": strangers' tries do not count against it.
     Raises `TooMany`, and after failures `BadRequest("captcha_required")`; hold no other work in the transaction.
     """
     name = account_names.read(account)
@@ -99,23 +100,24 @@ def authenticate(
     stored, user_id = (user.hashed_password, user.id) if user else (None, None)
     known = device if user and device and device.partition(":")[0] == str(user.uuid) else ""
     db.session.rollback()  # hold no connection while the captcha and bcrypt work
-    keys, share = _Tries.of(name, known, visitor), secrets.token_hex(8)
+    keys, share = _Tries.of(name, user_id, known, visitor), secrets.token_hex(8)
     try:
         _prove_human(keys, share, ticket, randstr, visitor)
         windows.take(keys.shares, share=share, code="login_too_many")
     except TooMany as refusal:
-        if windows.first(f"limited:{keys.account}", 60):  # one event a minute, however many are refused
+        if windows.first(f"limited:{keys.name}", 60):  # one event a minute, however many are refused
             events.record_now("login.limited", visitor, user_id=user_id)
         raise refusal from None
-    right = passwords.matches(password, stored)
+    counted = keys.known or windows.note(keys.account, limits.LOGIN_PER_ACCOUNT, share=share)
+    right = passwords.matches(password, stored if counted else None)
     found = db.session.scalar(select(User).where(User.id == user_id)) if right else None
     if found is None or not found.is_active or found.hashed_password != stored:
         db.session.rollback()
-        for key, counted in keys.failures.items():
-            windows.note(key, counted, share=share)
-        events.record_now("login.failed", visitor, user_id=user_id, at="password")
+        for key, window in keys.failures.items():
+            windows.note(key, window, share=share)
+        events.record_now("login.failed" if counted else "login.limited", visitor, user_id=user_id, at="password")
         raise Unauthorized("credentials_wrong")
-    windows.give_back([*keys.shares, *keys.failures], share)
+    windows.give_back([*keys.shares, keys.account, *keys.failures], share)
     return found
 
 
@@ -138,21 +140,26 @@ def authenticate_by_code(
 
 @dataclass(frozen=True)
 class _Tries:
-    """Where tries to log in are counted: by what was typed, for by whom it means would tell who has which names."""
+    """Where tries to log in are counted.
 
+    By what was typed, and who is refused is told so; by whom it means in silence, for that would tell which names
+    belong together.
+    """
+
+    name: str
     account: str
     network: str
     known: bool
 
     @classmethod
-    def of(cls, name: AccountName, device: str, visitor: Visitor) -> "_Tries":
-        typed = device or f"{name.kind}:{name.key}"
-        account = hmac.new(settings().derived("accounts"), typed.encode(errors="replace"), sha256).hexdigest()[:32]
-        return cls(account, messages.network(visitor.address), bool(device))
+    def of(cls, name: AccountName, user_id: int | None, device: str, visitor: Visitor) -> "_Tries":
+        typed = f"{name.kind}:{name.key}"
+        account = f"login:account:{_hidden(str(user_id) if user_id else typed)}"
+        return cls(_hidden(device or typed), account, messages.network(visitor.address), bool(device))
 
     @property
     def shares(self) -> windows.Shares:
-        own = {f"login:account:{self.account}": limits.LOGIN_PER_ACCOUNT}
+        own = {f"login:name:{self.name}": limits.LOGIN_PER_NAME}
         if self.known:  # whatever storm strangers make, it does not keep the owner out
             return own
         return {
@@ -163,7 +170,7 @@ class _Tries:
 
     @property
     def failures(self) -> windows.Shares:
-        own = {f"login:failures:{self.account}": limits.CAPTCHA_AFTER}
+        own = {f"login:failures:{self.name}": limits.CAPTCHA_AFTER}
         return (
             own
             if self.known
@@ -172,6 +179,11 @@ class _Tries:
                 f"login:failures:{self.network}": limits.CAPTCHA_AFTER_IN_NETWORK,
             }
         )
+
+
+def _hidden(name: str) -> str:
+    """A keyed hash, so that Redis holds no names."""
+    return hmac.new(settings().derived("accounts"), name.encode(errors="replace"), sha256).hexdigest()[:32]
 
 
 def _prove_human(keys: _Tries, share: str, ticket: str, randstr: str, visitor: Visitor) -> None:
@@ -186,7 +198,7 @@ def _prove_human(keys: _Tries, share: str, ticket: str, randstr: str, visitor: V
         # The browser may know before us that the service is away, and say so by a ticket of its own making.
         if isinstance(refusal, BadRequest) and not refusal.params.get("disaster"):
             raise
-        away = f"login:away:{keys.account}"
+        away = f"login:away:{keys.name}"
         windows.take({away: limits.LOGIN_WITHOUT_CAPTCHA}, share=share, code="login_too_many")
 
 

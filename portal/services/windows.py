@@ -115,9 +115,9 @@ def is_full(key: str, windows: Sequence[Window]) -> bool:
         return _here.is_full(key, windows)
 
 
-def note(key: str, windows: Sequence[Window], *, share: str) -> None:
-    """Take a place if there is one."""
-    _wait({key: windows}, share)
+def note(key: str, windows: Sequence[Window], *, share: str) -> bool:
+    """Take a place if there is one; whether there was."""
+    return _wait({key: windows}, share) is None
 
 
 def first(key: str, seconds: int) -> bool:

@@ -1,17 +1,19 @@
 """How often a password is compared, however many try, from wherever, with Redis or without."""
 
+import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from apiflask import APIFlask
 from redis import Redis
+from sqlalchemy import select
 
-from portal import redis_pool
+from portal import account_names, redis_pool
 from portal.errors import BadRequest, Fault, PortalError, TooMany
 from portal.extensions import db, gateways
-from portal.models import Event
+from portal.models import Event, User
 from portal.services import accounts, captcha, passwords
 from portal.services.events import Visitor
 from tests.cast import PASSWORD, Person, person
@@ -24,12 +26,13 @@ def alice(app: APIFlask) -> Person:
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every password that reached the hasher."""
+    """Every password that was compared with somebody's."""
     seen: list[str] = []
     real: Callable[[str, str | None], bool] = passwords.matches
 
     def matches(password: str, stored: str | None) -> bool:
-        seen.append(password)
+        if stored is not None:
+            seen.append(password)
         return real(password, stored) if password == PASSWORD else False
 
     monkeypatch.setattr(passwords, "matches", matches)
@@ -41,7 +44,7 @@ def solved_captchas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(captcha, "spend", lambda *args, **kwargs: None)
 
 
-def _storm(app: APIFlask, tries: int, addresses: int) -> Counter[str]:
+def _storm(app: APIFlask, tries: int, addresses: int, names: Sequence[str] = ("alice",)) -> Counter[str]:
     outcomes: Counter[str] = Counter()
 
     def one(each: int) -> None:
@@ -49,7 +52,8 @@ def _storm(app: APIFlask, tries: int, addresses: int) -> Counter[str]:
             visitor = Visitor(f"203.0.113.{each % addresses}")
             for number in range(tries // 20):
                 try:
-                    accounts.authenticate("alice", f"wrong {each} {number}", visitor=visitor, ticket="solved")
+                    account = names[(each + number) % len(names)]
+                    accounts.authenticate(account, f"wrong {each} {number}", visitor=visitor, ticket="solved")
                 except PortalError as error:
                     outcomes[error.code] += 1
                 finally:
@@ -63,14 +67,76 @@ def _storm(app: APIFlask, tries: int, addresses: int) -> Counter[str]:
     return outcomes
 
 
-def test_of_a_thousand_tries_ten_reach_the_hasher(
+def test_of_a_thousand_tries_with_a_name_six_are_compared(
     app: APIFlask, alice: Person, compared: list[str], solved_captchas: None
 ) -> None:
-    assert _storm(app, 1000, 20) == {"credentials_wrong": 10, "login_too_many": 990}
+    assert _storm(app, 1000, 20) == {"credentials_wrong": 6, "login_too_many": 994}
+    assert len(compared) == 6
+    with app.app_context():
+        # Six failures and one word of the rest, not a thousand rows.
+        assert db.session.query(Event).count() == 7
+
+
+SPELLINGS = {
+    "username": ["alice", "ALICE", " ａｌｉｃｅ ", "al\u200bice"],
+    "email": [
+        "alice@example.com",
+        "Alice@EXAMPLE.com",
+        "ａｌｉｃｅ＠ｅｘａｍｐｌｅ．ｃｏｍ",
+        "alice@example.com.",
+        '"alice"@example.com',
+    ],
+    "phone": ["13800138000", "+86 138 0013 8000", "0086-138-0013-8000", "１３８００１３８０００", "(86) 138 0013 8000"],
+}
+
+
+def test_an_account_has_ten_tries_over_all_spellings_of_all_names_and_nobody_can_tell(
+    app: APIFlask, alice: Person, compared: list[str], solved_captchas: None
+) -> None:
+    known = _storm(app, 400, 20, [*itertools.chain(*SPELLINGS.values())])
+    assert len(compared) == 10
+    nobody = _storm(app, 400, 20, [name.replace("a", "b").replace("138", "139") for name in _plain(SPELLINGS)])
+    # Each name answers as if it stood alone: eighteen are told that something is wrong, ten were compared.
+    assert known == nobody == {"credentials_wrong": 18, "login_too_many": 382}
     assert len(compared) == 10
     with app.app_context():
-        # Ten failures and one word of the rest, not a thousand rows.
-        assert db.session.query(Event).count() == 11
+        told = Counter(db.session.scalars(select(Event.kind).where(Event.user_id == alice.id)))
+        assert told == {"login.failed": 10, "login.limited": 8 + 3}
+
+
+def _plain(spellings: dict[str, list[str]]) -> list[str]:
+    return [account_names.read(name).key for name in itertools.chain(*spellings.values())]
+
+
+def test_an_attack_on_one_name_leaves_the_others_to_the_owner(
+    app: APIFlask, alice: Person, compared: list[str], solved_captchas: None
+) -> None:
+    _storm(app, 200, 20)
+    with app.app_context():
+        for name in ("alice@example.com", "13800138000"):
+            found = accounts.authenticate(name, PASSWORD, visitor=Visitor("198.51.100.1"), ticket="solved")
+            assert found.id == alice.id
+
+
+def test_two_hundred_names_with_equal_digits_have_limits_of_their_own(
+    app: APIFlask, alice: Person, compared: list[str], solved_captchas: None
+) -> None:
+    _storm(app, 200, 20, ["nosuchperson-13800138000", "x13800138000", "13800138000y"])
+    with app.app_context():
+        assert accounts.authenticate("138 0013 8000", PASSWORD, visitor=Visitor("198.51.100.1")).id == alice.id
+        people = [
+            User(username=f"p{n}-22", phone_number=f"+86139{n:08}", hashed_password=passwords.hashed(PASSWORD))
+            for n in range(200)
+        ]
+        db.session.add_all(people)
+        db.session.commit()
+        for number, someone in enumerate(people):
+            here = Visitor(f"198.51.100.{number}")
+            with pytest.raises(PortalError, match="credentials_wrong"):
+                accounts.authenticate(someone.username, "wrong", visitor=here)
+        for number, someone in enumerate(people):
+            here = Visitor(f"198.51.101.{number}")
+            assert accounts.authenticate(someone.username, PASSWORD, visitor=here).id == someone.id
 
 
 def test_a_known_device_comes_in_all_the_same(
@@ -93,7 +159,7 @@ def test_the_limit_holds_without_redis(
         dead = Redis(connection_pool=redis_pool.pool("redis://127.0.0.1:1/0", size=20))
         monkeypatch.setitem(app.extensions, "redis", dead)
     outcomes = _storm(app, 100, 20)
-    assert outcomes == {"credentials_wrong": 10, "login_too_many": 90}
+    assert outcomes == {"credentials_wrong": 6, "login_too_many": 94}
 
 
 def test_while_the_captcha_is_away_three_tries_must_do(

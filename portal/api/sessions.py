@@ -29,7 +29,7 @@ def me() -> Any:
 @bp.input(ProfileBody, arg_name="body")
 @bp.output(UserAnswer)
 def change(body: ProfileBody) -> Any:
-    """Change what is sent; username, e-mail and phone number need a log-in of ten minutes at most or `/auth/confirm`."""
+    """Change what is sent; username, e-mail and phone number need a log-in of ten minutes at most (`/auth/confirm`)."""
     user = credentials.change(guards.login(), **body.model_dump(exclude_none=True), visitor=guards.visitor())
     db.session.commit()
     return UserAnswer.model_validate(user)

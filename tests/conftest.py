@@ -14,7 +14,6 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from redis import Redis
-from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadScopeScheduling
 
@@ -23,6 +22,7 @@ from portal.config import Settings
 from portal.extensions import db
 from portal.local.servers import throwaway
 from portal.services import passwords
+from tests.tables import emptied
 from tests.watch import Watch, watching
 
 
@@ -139,11 +139,7 @@ def app(whole_app: APIFlask, watch: Watch) -> Iterator[APIFlask]:
     """The application with empty tables and an empty Redis."""
     with whole_app.app_context():
         watch.rows()  # of the test before
-        tables = "users, events, events_head, messages, stopped_prefixes, processes, removals"
-        db.session.execute(text(f"TRUNCATE {tables} CASCADE"))
-        db.session.commit()
-        whole_app.extensions["redis"].flushdb()
-        (whole_app.extensions["settings"].instance_path / "outbox.jsonl").unlink(missing_ok=True)
+        emptied(whole_app)
     yield whole_app
     with whole_app.app_context():
         db.session.remove()

@@ -115,33 +115,34 @@ def set_up(app: APIFlask) -> Stage:
         alice = db.session.get_one(User, stage.ids["alice"])
         stage.things["task"] = tasks.submit(alice, "health_check", {}).uuid
         stage.things["ended"] = tasks.cancel(alice, tasks.submit(alice, "health_check", {}).uuid).uuid
-        stage.things["dataset"] = _dataset(app, alice).uuid
+        stage.things["dataset"] = dataset(app, alice, "one.parquet").uuid
         db.session.commit()
     stage.things["session"] = stage.login("alice").id
     stage.things["user"] = stage.uuids["erin"]
     return stage
 
 
-def _dataset(app: APIFlask, owner: User) -> Dataset:
+def dataset(app: APIFlask, owner: User, store_key: str) -> Dataset:
+    """Of one row and one column, `a`, whose file is in the store."""
     folder = app.extensions["settings"].store_folder
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "one.parquet").exists():
-        duckdb.sql(f"COPY (SELECT 1 AS a) TO '{folder / 'one.parquet'}'")
+    if not (folder / store_key).exists():
+        duckdb.sql(f"COPY (SELECT 1 AS a) TO '{folder / store_key}'")
     task = tasks.submit(owner, "health_check", {})
-    dataset = Dataset(
+    made = Dataset(
         owner_id=owner.id,
         task_id=db.session.query(Task.id).filter_by(uuid=task.uuid).scalar(),
         name="one",
         source_url="http://example.com/one.csv",
         source_bytes=3,
         source_sha256="0" * 64,
-        store_key="one.parquet",
+        store_key=store_key,
         stored_bytes=3,
         stored_sha256="0" * 64,
         rows=1,
         columns=[{"name": "a", "type": "integer"}],
         keep_until=datetime.now(UTC) + timedelta(days=1),
     )
-    db.session.add(dataset)
+    db.session.add(made)
     db.session.flush()
-    return dataset
+    return made

@@ -3,10 +3,12 @@
 from typing import Any
 
 from portal.api.schemas import Problem
+from portal.services import exports
 
 _TEXT = """Turn data addresses into data. Log in for a token, submit a task, watch it, read its dataset.
 
-Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists answer `items` and `next_cursor`."""
+Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists answer `items` and `next_cursor`.
+Bodies are JSON in UTF-8, whatever their `Content-Type` says; an upload's is the file."""
 
 _ERRORS = {
     "400": "The body is no JSON that can be read, or the captcha was not accepted",
@@ -53,7 +55,9 @@ _FILE = {
     "Content-Disposition": {"description": "Its name", "schema": _TEXTUAL},
     "X-Row-Count": {"description": "Rows in it", "schema": {"type": "integer", "minimum": 0}},
 }
-_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_BINARY = {"application/octet-stream": _BYTES}
+_FILES = dict.fromkeys(exports.MEDIA_TYPES, _BYTES)
 _TOLD = {
     ("post", "/api/v1/tasks", "202"): _LOCATION | _QUOTA,
     ("get", "/api/v1/tasks", "200"): _QUOTA,
@@ -122,8 +126,8 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     if (method, path) == ("get", "/api/v1/tasks/{uuid}"):
         responses["304"] = {"description": "Nothing has changed since"}
     if path.endswith("/download"):
-        responses |= {"200": {"description": "The file", "content": _BINARY}}
-        responses |= {"206": {"description": "The part that was asked for", "content": _BINARY}}
+        responses |= {"200": {"description": "The file", "content": _FILES}}
+        responses |= {"206": {"description": "The part that was asked for", "content": _FILES}}
         responses |= {"304": {"description": "It is the same"}}
     if (method, path) == ("post", "/api/v1/uploads"):
         operation["requestBody"] = {"required": True, "content": _BINARY}

@@ -35,6 +35,8 @@ _MEDIA = {
     "parquet": "application/vnd.apache.parquet",
 }
 _PACKED = {"gzip": (".gz", "application/gzip"), "zstd": (".zst", "application/zstd")}
+MEDIA_TYPES = (*(media.partition(";")[0] for media in _MEDIA.values()), *(media for _, media in _PACKED.values()))
+"""All that `media_type` may answer, without parameters."""
 _PARQUET = "FORMAT parquet, COMPRESSION zstd"
 _PIECE = 1024 * 1024
 _EXPORTING, _PACKING = (0, 80), (80, 97)

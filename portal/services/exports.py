@@ -14,6 +14,8 @@ from portal.models import Dataset, Export, Task, User
 from portal.services import runs, storage, tasks
 from portal.services.copies import TaskCopy
 
+MEDIA_TYPES = exporting.MEDIA_TYPES
+
 
 def store_key(run: TaskCopy, attempt: int) -> str:
     """Where an attempt's file goes: no two attempts share one."""

@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint fix lock migrate messages shell clean admin prove-codes prove-sms prove-tokens prove-silence
-.PHONY: prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale prove-data
+.PHONY: prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,8 @@ prove-degraded: ## Redis and PostgreSQL fail in every way: no 500, nothing lost 
 prove-start: ## From submit to start on an idle system, beside a bare queue (SHORT=1: quick)
 prove-lists: ## A million tasks: the last page costs what the first does (SHORT=1: quick)
 prove-scale: ## Two of everything, disks of their own: either may go (SHORT=1: quick)
+prove-api: ## 5,000 calls from the API's description: each answer is what it says (SHORT=1: quick)
 prove-data: ## Files in and out: speed, memory, kills, equal values, guards (SHORT=1: quick; ARGS: parts)
 prove-codes prove-sms prove-tokens prove-silence \
-prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale prove-data:
+prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api:
 	@./dev prove $(@:prove-%=%) $(ARGS)

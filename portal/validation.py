@@ -5,7 +5,7 @@ import unicodedata
 
 from zxcvbn import zxcvbn
 
-from portal import account_names, limits
+from portal import account_names, limits, look_alikes
 from portal.errors import Invalid
 
 _USERNAME = re.compile(r"[\w.-]{3,32}")
@@ -38,11 +38,18 @@ def normalise_email(text: str) -> str:
     return form
 
 
-def normalise_username(text: str) -> str:
-    """3 to 32 letters of any script, digits, `.`, `-`, `_`; nothing that reads as an e-mail address or a number."""
+def normalise_username(text: str, *, kept_too: bool = False) -> str:
+    """3 to 32 letters of one script in use, digits, `.`, `-`, `_`; nothing that reads as an address or a number.
+
+    Names that are kept for those who run the portal only with `kept_too`.
+    """
     name = unicodedata.normalize("NFKC", text.strip())
     if not _USERNAME.fullmatch(name) or not any(char.isalpha() for char in name):
         raise Invalid("username_invalid", field="username")
+    if not kept_too and look_alikes.is_kept(name):
+        raise Invalid("username_kept", field="username")
+    if look_alikes.is_mixed(name):
+        raise Invalid("username_mixed", field="username")
     return name
 
 

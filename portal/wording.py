@@ -97,6 +97,8 @@ SENTENCES = {
     "logged_out": _("Logged out."),
     "required": _("Fill this in."),
     "username_invalid": _("Use 3 to 32 letters, digits, dots, hyphens or underscores, not digits alone."),
+    "username_kept": _("This name is kept for those who run Data Station, or looks like one that is. Choose another."),
+    "username_mixed": _("Use letters of one script only; Chinese and Latin may stand together."),
     "username_taken": _("This username is taken. Choose another."),
     "email_invalid": _("This is not an e-mail address."),
     "email_taken": _("Another account has verified this address. Log in with that one, or enter another address here."),

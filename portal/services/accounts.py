@@ -36,9 +36,9 @@ class Registration:
     password: str
     sms_code: str
 
-    def checked(self) -> "Registration":
+    def checked(self, *, kept_names_too: bool = False) -> "Registration":
         """Raises `Invalid` with the first field that cannot be accepted."""
-        username = validation.normalise_username(self.username)
+        username = validation.normalise_username(self.username, kept_too=kept_names_too)
         email = validation.normalise_email(self.email)
         phone_number = validation.normalise_phone(self.phone_number)
         about = (username, email, phone_number.removeprefix("+86"))

@@ -60,8 +60,11 @@ def find_user(name: str) -> User | None:
 
 
 def create(username: str, email: str, phone_number: str, password: str) -> User:
-    """An administrator, made by whoever runs the portal: the first is a super admin. Raises `Invalid` or `Conflict`."""
-    given = Registration(username, email, phone_number, password, "").checked()
+    """An administrator, made by whoever runs the portal: the first is a super admin. Raises `Invalid` or `Conflict`.
+
+    The names that are kept are theirs.
+    """
+    given = Registration(username, email, phone_number, password, "").checked(kept_names_too=True)
     first = not db.session.scalar(select(exists().where(User.role == "super_admin")))
     user = User(
         username=given.username,

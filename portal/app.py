@@ -17,6 +17,7 @@ from portal.extensions import (
 )
 from portal.gateways import build
 from portal.json_provider import StrictJSON
+from portal.remote_address import RemoteAddress
 from portal.services import after_commit, events
 
 
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     api.init_app(app)
     cli.init_app(app)
     answers.init_app(app, secure=not settings.is_local)
+    app.wsgi_app = RemoteAddress(app.wsgi_app)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

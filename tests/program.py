@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import altcha
 
@@ -19,7 +20,9 @@ class Program:
     """Calls of one client to a portal; `token` is sent once it is there."""
 
     def __init__(self, portal: Stack) -> None:
-        self.base, self._outbox = portal.url, portal.outbox_json.removeprefix(portal.url)
+        self.base = portal.url
+        # It names the portal as it was told to listen, which may be an address that nobody can ask.
+        self._outbox = urlsplit(portal.outbox_json)._replace(scheme="", netloc="").geturl()
         self.token = ""
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:

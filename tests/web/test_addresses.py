@@ -6,6 +6,7 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import select
 
+from portal import remote_address
 from portal.app import create_app
 from portal.config import Settings
 from portal.extensions import db
@@ -48,3 +49,41 @@ def test_changing_the_forged_part_gives_no_new_tries(behind_a_proxy: APIFlask) -
         )
         codes.add(answer.get_json()["code"])
     assert codes == {"credentials_wrong", "captcha_required"}
+
+
+FORMS = {
+    "198.51.100.7": ["198.51.100.7", " 198.51.100.7 ", "198.51.100.7:4711", "::ffff:198.51.100.7", "::FFFF:c633:6407"],
+    "198.51.100.8": ["[::ffff:198.51.100.8]:80", "::ffff:198.51.100.8%eth0", "::ffff:0:198.51.100.8"],
+    "198.51.100.9": ["64:ff9b::198.51.100.9", "2002:c633:6409::1", "2002:c633:6409:77:1:2:3:4"],
+    "198.51.100.10": ["2001:0:4136:e378:8000:63bf:39cc:9bf5"],
+    "2001:db8::1": ["2001:db8::1", "2001:DB8:0::1", "[2001:db8::1]", "[2001:db8::1]:443", "2001:db8::1%1"],
+    "2002:7f00:1::": ["2002:7f00:1::"],
+    "64:ff9b::7f00:1": ["64:ff9b::127.0.0.1"],
+    "": ["", "unknown", "_hidden", "198.51.100", "1.2.3.4.5", "::1::"],
+}
+
+
+@pytest.mark.parametrize(("form", "written"), [(form, each) for form, said in FORMS.items() for each in said])
+def test_an_address_has_one_form(form: str, written: str) -> None:
+    assert remote_address.form(written) == form
+
+
+def test_ipv4_visitors_of_an_ipv6_socket_are_not_one_crowd(app: APIFlask) -> None:
+    person(app, "alice")
+    codes = []
+    for last in range(12):
+        answer = app.test_client().post(
+            "/api/v1/auth/login",
+            json={"account": f"nobody{last}", "password": "wrong"},
+            environ_base={"REMOTE_ADDR": f"::ffff:198.51.100.{last}"},
+        )
+        codes.append(answer.get_json()["code"])
+    assert codes == ["credentials_wrong"] * 12
+    with app.app_context():
+        newest = db.session.scalars(select(Event.address).order_by(Event.position.desc())).first()
+    assert newest == "198.51.100.11"
+
+
+@pytest.mark.parametrize("forwarded", ["[::ffff:203.0.113.5]:4711", "203.0.113.5:4711", "::ffff:203.0.113.5"])
+def test_what_a_proxy_adds_to_an_address_is_taken_off(behind_a_proxy: APIFlask, forwarded: str) -> None:
+    assert _address_of_a_failure(behind_a_proxy, forwarded) == "203.0.113.5"

@@ -131,6 +131,9 @@ DATA_SENTENCES: dict[str, Any] = {
     "headers_invalid": _("Give at most %(most)s headers, a name and a value each."),
     "header_name_invalid": _("This is no name of a header. Write one header a line, Name: value."),
     "header_value_invalid": _("The value of the header %(name)s has characters that cannot be sent."),
+    "headers_erased": _(
+        "The request headers of this task were erased when your account was switched off. Submit it anew with them."
+    ),
     "header_not_allowed": _("The header %(name)s is ours to send. Leave it out."),
     "encoding_unknown": _("Choose one of %(choices)s, or leave it empty."),
     "quote_unknown": _("Choose a double or a single quotation mark, or none."),

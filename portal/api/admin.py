@@ -11,9 +11,11 @@ from portal.api.schemas.admin import (
     AdminTasksQuery,
     AdminUserAnswer,
     AdminUsersAnswer,
+    ChangedUserAnswer,
     SystemAnswer,
     UserBody,
     UsersQuery,
+    dump_changed,
     dump_owned,
 )
 from portal.extensions import db
@@ -40,15 +42,16 @@ def users(query: UsersQuery) -> Any:
 @guards.admin_bearer
 @bp.doc(security="bearer")
 @bp.input(UserBody, arg_name="body")
-@bp.output(AdminUserAnswer)
+@bp.output(ChangedUserAnswer)
 def change(uuid: UUID, body: UserBody) -> Any:
     """Give another role, let in or keep out; all sessions and tokens of the user end. Admins: by super admins only.
 
+    Who is kept out has nothing done in their name any more; `stopped` says what that was.
     Needs a log-in of the last ten minutes, or `/auth/confirm`.
     """
-    user = admin.change(guards.user(), uuid, role=body.role, active=body.is_active, visitor=guards.visitor())
+    changed = admin.change(guards.user(), uuid, role=body.role, active=body.is_active, visitor=guards.visitor())
     db.session.commit()
-    return AdminUserAnswer.model_validate(user)
+    return dump_changed(changed)
 
 
 @bp.get("/tasks")

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from portal.services import accounts, captcha, events, messages, passwords, proc
 from portal.services.accounts import Registration, unique_names
 from portal.services.events import Visitor
 from portal.services.paging import Page, page
+from portal.services.switching_off import Stopped, switch_off
 
 
 def list_users(
@@ -86,7 +88,17 @@ def roles_for(actor: User, user: User) -> list[str]:
     return [role for role in ROLES if access.may_change_user(actor, user, role)]
 
 
-def change(actor: User, uuid: UUID, *, role: str | None = None, active: bool | None = None, visitor: Visitor) -> User:
+@dataclass(frozen=True)
+class Changed:
+    """A user as they are now, and what was stopped when they were switched off."""
+
+    user: User
+    stopped: Stopped | None
+
+
+def change(
+    actor: User, uuid: UUID, *, role: str | None = None, active: bool | None = None, visitor: Visitor
+) -> Changed:
     """Give a user another role, let them in or keep them out; whatever changes ends all their log-ins.
 
     Only a super admin makes, unmakes and locks out admins. Nobody changes themself, so one active super admin stays.
@@ -102,19 +114,24 @@ def change(actor: User, uuid: UUID, *, role: str | None = None, active: bool | N
     if user.role != new_role:
         events.record("account.role", visitor, user_id=user.id, actor_id=actor.id, before=user.role, after=new_role)
         sessions.end_all(user, "role_changed", visitor=visitor, actor_id=actor.id)
-    if user.is_active != new_active:
-        kind = "account.activated" if new_active else "account.deactivated"
-        events.record(kind, visitor, user_id=user.id, actor_id=actor.id)
-        sessions.end_all(user, kind.partition(".")[2], visitor=visitor, actor_id=actor.id)
-    user.role, user.is_active = new_role, new_active
+        user.role = new_role
+    stopped = None
+    if user.is_active and not new_active:
+        stopped = switch_off(user, visitor=visitor, actor_id=actor.id)
+        events.record("account.deactivated", visitor, user_id=user.id, actor_id=actor.id, **asdict(stopped))
+    elif new_active and not user.is_active:
+        user.is_active = True
+        sessions.end_all(user, "activated", visitor=visitor, actor_id=actor.id)
+        events.record("account.activated", visitor, user_id=user.id, actor_id=actor.id)
     db.session.flush()
-    return user
+    return Changed(user, stopped)
 
 
 def _locked(actor: User, uuid: UUID) -> User:
     """The user, whom nobody else changes now, and the actor as of now: two may be changing each other."""
-    people = select(User).where(or_(User.uuid == uuid, User.id == actor.id)).order_by(User.id).with_for_update()
-    found = db.session.scalars(people.execution_options(populate_existing=True)).all()
+    people = select(User).where(or_(User.uuid == uuid, User.id == actor.id)).order_by(User.id)
+    locked = people.with_for_update(key_share=True)  # workers may refer to them meanwhile
+    found = db.session.scalars(locked.execution_options(populate_existing=True)).all()
     if not access.may_administer(actor):
         raise NotFound
     for user in found:

@@ -49,6 +49,11 @@ def keep(task: Task, key: str, sent: str) -> None:
     db.session.execute(query.on_conflict_do_update(index_elements=["owner_id", "key"], set_=values, where=_old()))
 
 
+def forget(owner_id: int) -> int:
+    """Delete all of a user's; how many."""
+    return len(db.session.scalars(delete(TaskKey).where(TaskKey.owner_id == owner_id).returning(TaskKey.key)).all())
+
+
 def forget_old() -> int:
     """Delete keys that nobody may use again; how many."""
     return len(db.session.scalars(delete(TaskKey).where(_old()).returning(TaskKey.key)).all())

@@ -22,6 +22,7 @@ from portal.services import events
 from portal.services.events import Visitor
 
 TASK_ENDED = "task_ended"
+_NOT_WHEN_KEPT_OUT = (TASK_ENDED, "verify_email", "reset_password")
 _COUNTS = Message.state != "failed"
 
 
@@ -196,6 +197,13 @@ def tell_of_task(user: User, task_id: int) -> bool:
     except (TooMany, Unavailable, Conflict):
         return False
     return True
+
+
+def keep_back(user_id: int) -> int:
+    """Mails to this user that wait and are of no use to somebody who is kept out will not be sent; how many."""
+    waiting = Message.user_id == user_id, Message.state == "waiting", Message.purpose.in_(_NOT_WHEN_KEPT_OUT)
+    kept_back = update(Message).where(*waiting).values(state="suppressed", mail_to="").returning(Message.id)
+    return len(db.session.scalars(kept_back).all())
 
 
 def spending(days: int = 30) -> Sequence[Any]:

@@ -13,6 +13,12 @@ AT_ONCE = 100
 _ONE_DRAINS = 4202  # advisory lock: two at once could wait for each other's shares of the mail limits
 
 
+def forget(owner_id: int) -> int:
+    """Take away the notes about a user's tasks; how many."""
+    theirs = Notice.task_id.in_(select(Task.id).where(Task.owner_id == owner_id))
+    return len(db.session.scalars(delete(Notice).where(theirs).returning(Notice.task_id)).all())
+
+
 def drain() -> int:
     """Queue a mail for each note, and take the notes away in the same transaction; how many mails.
 

@@ -10,6 +10,7 @@ from portal.errors import TooMany, Unavailable
 from portal.extensions import db, settings
 from portal.models import Task, User
 from portal.models.tasks import WAITING
+from portal.services import owners
 
 _AGAIN_SECONDS = 30
 _FEW = 10
@@ -37,8 +38,12 @@ def use_of(user: User) -> Quota:
 
 
 def one_at_a_time(user: User) -> None:
-    """Until the transaction ends nobody else adds tasks of this user."""
+    """Until the transaction ends nobody else adds tasks of this user, nor switches them off.
+
+    Raises `Unauthorized` when somebody has.
+    """
     db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"tasks:{user.id}", 42))))
+    owners.hold_active(user.id)
 
 
 def take_place(user: User) -> None:

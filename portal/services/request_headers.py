@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from cryptography.fernet import Fernet
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from portal import limits
 from portal.errors import Invalid
@@ -70,10 +70,17 @@ def seal(task: Task, headers: dict[str, str]) -> None:
         db.session.add(TaskHeaders(task_id=task.id, sealed=sealed))
 
 
-def hand_on(before: Task, after: Task) -> None:
-    """The task that runs another again sends what that sent."""
+def hand_on(before: Task, after: Task) -> bool:
+    """The task that runs another again sends what that sent; whether there was anything."""
     if sealed := db.session.scalar(select(TaskHeaders.sealed).where(TaskHeaders.task_id == before.id)):
         db.session.add(TaskHeaders(task_id=after.id, sealed=sealed))
+    return sealed is not None
+
+
+def forget(owner_id: int) -> int:
+    """Erase those of all of a user's tasks; of how many."""
+    theirs = TaskHeaders.task_id.in_(select(Task.id).where(Task.owner_id == owner_id))
+    return len(db.session.scalars(delete(TaskHeaders).where(theirs).returning(TaskHeaders.task_id)).all())
 
 
 def opened(run: TaskCopy) -> dict[str, str]:

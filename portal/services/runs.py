@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import ColumnElement, exists, func, update
 
 from portal import limits
 from portal.extensions import db, settings
-from portal.models import Task
+from portal.models import Task, User
 from portal.models.tasks import WAITING
 from portal.services.copies import TaskCopy
 from portal.services.tasks import publish
@@ -23,7 +23,10 @@ def _lease() -> Any:
 
 
 def claim(uuid: UUID, worker: str) -> TaskCopy | None:
-    """Take the task: a new attempt begins. None when another worker has it, or it has ended or is too late."""
+    """Take the task: a new attempt begins. None when another worker has it, or it has ended or is too late.
+
+    None, too, when its owner is switched off.
+    """
     query = (
         update(Task)
         .where(
@@ -31,6 +34,7 @@ def claim(uuid: UUID, worker: str) -> TaskCopy | None:
             Task.status.in_(WAITING),
             Task.start_before > func.now(),
             Task.next_run_at <= func.now(),
+            exists().where(User.id == Task.owner_id, User.is_active),
         )
         .values(
             status="processing",

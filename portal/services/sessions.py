@@ -162,12 +162,14 @@ def end_all(
     visitor: Visitor,
     but: LoginSession | None = None,
     actor_id: int | None = None,
-) -> None:
-    """End every log-in of the user's, but one if it is named."""
+) -> int:
+    """End every log-in of the user's, but one if it is named; how many."""
     # A log-in that is being made at this moment waits for the row, or is seen here.
     db.session.execute(select(User.id).where(User.id == user.id).with_for_update(key_share=True))
-    _end([login for login in list_live(user) if login is not but], reason)
+    logins = [login for login in list_live(user) if login is not but]
+    _end(logins, reason)
     events.record("session.ended_all", visitor, user_id=user.id, actor_id=actor_id, reason=reason)
+    return len(logins)
 
 
 def _end(logins: Sequence[LoginSession], reason: str) -> None:

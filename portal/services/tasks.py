@@ -183,7 +183,8 @@ def _once_more(user: User, before: Task, retry_of: UUID | None = None, **changed
     if names := before.params.get("headers"):
         checked["headers"] = names
     task = _add(user, before.kind, checked, retry_of=retry_of)
-    request_headers.hand_on(before, task)
+    if not request_headers.hand_on(before, task) and names:
+        raise Conflict("headers_erased")
     return copy_of(task)
 
 
@@ -206,18 +207,33 @@ def retry_many(user: User, uuids: Sequence[UUID]) -> int:
 
 def cancel(user: User, uuid: UUID) -> TaskCopy:
     """Cancel: at once while it waits; a running one is asked to stop. `Conflict` once it has ended."""
-    task = get_for(user, uuid)
+    changed = _stop([get_for(user, uuid).id])
+    if not changed:
+        raise Conflict("task_ended")
+    return changed[0]
+
+
+def stop_all(owner_id: int) -> tuple[int, int]:
+    """Cancel all that waits, ask all that runs to stop; how many of each."""
+    ids = select(Task.id).where(Task.owner_id == owner_id, Task.status.in_(LIVE)).order_by(Task.uuid)
+    # In the order of `cancel_many`: two of these at once do not wait for each other.
+    stopped = _stop(db.session.scalars(ids.with_for_update()).all())
+    cancelled = sum(copy.status == "cancelled" for copy in stopped)
+    return cancelled, len(stopped) - cancelled
+
+
+def _stop(task_ids: Sequence[int]) -> list[TaskCopy]:
     waits = Task.status.in_(WAITING)  # as it is when the row is changed: it may be starting, or be put back
     values = {
         "status": case((waits, "cancelled"), else_=Task.status),
         "finished_at": case((waits, func.now())),
         "cancel_requested_at": func.coalesce(Task.cancel_requested_at, func.now()),
     }
-    query = update(Task).where(Task.id == task.id, Task.status.in_(LIVE)).values(values).returning(Task)
-    changed = db.session.scalar(query.execution_options(populate_existing=True))
-    if changed is None:
-        raise Conflict("task_ended")
-    return publish(changed)
+    query = update(Task).where(Task.id.in_(task_ids), Task.status.in_(LIVE)).values(values).returning(Task)
+    changed = db.session.scalars(query.execution_options(populate_existing=True)).all()
+    copies = [copy_of(task) for task in changed]
+    after_commit.do(lambda: live.publish_tasks(copies))
+    return copies
 
 
 def cancel_many(user: User, uuids: Sequence[UUID]) -> int:

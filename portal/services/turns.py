@@ -26,6 +26,7 @@ WITH RECURSIVE owners AS (
 )
 SELECT due.id, due.uuid
 FROM owners
+JOIN users ON users.id = owners.owner_id AND users.is_active
 LEFT JOIN active USING (owner_id)
 LEFT JOIN turns USING (owner_id)
 CROSS JOIN LATERAL (

@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, Text, cast, exists, func, select
 
 from portal import access
-from portal.errors import BadRequest, Conflict, Fault, Invalid, NotFound, TooMany, Unavailable
+from portal.errors import BadRequest, Conflict, Fault, Invalid, NotFound, TooMany, Unauthorized, Unavailable
 from portal.extensions import db, gateways, settings
 from portal.models import Task, Upload, User
 from portal.models.tasks import LIVE
-from portal.services import storage
+from portal.services import owners, storage
 from portal.validation import check_name
 
 PIECE = 256 * 1024
@@ -82,8 +82,12 @@ def keep(user: User, name: str, received: Received) -> Upload:
     )
     try:
         gateways().store.put(received.path, upload.store_key)
+        owners.hold_active(user.id)  # it took a while to come
         storage.take(user.id, received.bytes)
         storage.hold(user.id, received.bytes)
+    except Unauthorized:
+        storage.deleted(upload.store_key)
+        raise
     except Fault as fault:
         storage.deleted(upload.store_key)
         refusal = {"quota_fetched": TooMany, "quota_kept": Conflict}.get(fault.code, Unavailable)
@@ -119,6 +123,17 @@ def forget_old() -> int:
     for upload in gone:
         storage.remove(upload.store_key)
         db.session.delete(upload)
+    return len(gone)
+
+
+def forget_all(owner_id: int) -> int:
+    """Remove all of a user's; how many."""
+    query = select(Upload).where(Upload.owner_id == owner_id).order_by(Upload.created_at, Upload.uuid)
+    gone = db.session.scalars(query.with_for_update()).all()
+    for upload in gone:
+        storage.remove(upload.store_key)
+        db.session.delete(upload)
+    db.session.flush()
     return len(gone)
 
 

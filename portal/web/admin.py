@@ -14,6 +14,7 @@ from portal.extensions import db
 from portal.models.tasks import STATUSES
 from portal.services import admin, events, messages
 from portal.services.paging import Page
+from portal.services.switching_off import Stopped
 from portal.web import charts, cursor, guards
 from portal.wording import EVENTS, ROLES, sentence
 
@@ -83,9 +84,11 @@ def set_active(uuid: UUID) -> ResponseReturnValue:
 
 def _change(uuid: UUID, *, role: str | None = None, active: bool | None = None) -> ResponseReturnValue:
     try:
-        admin.change(guards.user(), uuid, role=role, active=active, visitor=guards.visitor())
+        changed = admin.change(guards.user(), uuid, role=role, active=active, visitor=guards.visitor())
         db.session.commit()
         flash(_("Changed. All sessions of this user have ended."), "success")
+        if changed.stopped:
+            flash(_stopped(changed.stopped))
     except (Conflict, Forbidden, Invalid) as error:
         db.session.rollback()
         flash(sentence({"code": error.code, "params": error.params}), "error")
@@ -154,6 +157,20 @@ def history() -> ResponseReturnValue:
 def system() -> ResponseReturnValue:
     """Queue, workers, Redis, budgets, captcha."""
     return render_template("admin/system.html", **admin.system())
+
+
+def _stopped(stopped: Stopped) -> str:
+    told = _(
+        "Stopped: sessions %(sessions)s, tasks that waited %(cancelled)s, tasks that run %(stopping)s (soon), "
+        "stored request headers %(secrets)s, files sent %(uploads)s, mails %(mails)s.",
+        sessions=stopped.sessions,
+        cancelled=stopped.tasks_cancelled,
+        stopping=stopped.tasks_stopping,
+        secrets=stopped.secrets,
+        uploads=stopped.uploads,
+        mails=stopped.mails,
+    )
+    return str(told)
 
 
 def _once_more(page: str) -> ResponseReturnValue:

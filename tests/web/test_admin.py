@@ -125,7 +125,10 @@ def test_a_deactivated_user_is_out_at_the_next_call_and_may_come_back(
     app: APIFlask, dana: FlaskClient, alice: Person
 ) -> None:
     hers, token = browser(app, "alice"), tokens(app, "alice")["access_token"]
-    assert _set(dana, alice, active="no").status_code == 303
+    post(hers, "/tasks/health-check", page="/tasks/")
+    off = _set(dana, alice, active="no")
+    assert off.status_code == 303
+    assert "Stopped: sessions 2, tasks that waited 1, tasks that run 0" in dana.get(off.location).text
     assert hers.get("/tasks/").status_code == 303
     assert app.test_client().get("/api/v1/users/me", headers=bearer(token)).status_code == 401
     page = dana.get(f"/admin/users/{alice.uuid}").text

@@ -10,6 +10,7 @@ from portal.api.schemas import Answer, Body, PageQuery
 from portal.api.schemas.accounts import UserAnswer
 from portal.api.schemas.tasks import TaskAnswer, dump
 from portal.models import Task
+from portal.services.admin import Changed
 from portal.services.copies import Status, copy_of
 
 Role = Literal["user", "admin", "super_admin"]
@@ -39,6 +40,23 @@ class UserBody(Body):
 class AdminUserAnswer(UserAnswer):
     is_active: bool
     has_second_factor: bool
+
+
+class SwitchedOffAnswer(Answer):
+    """How many log-ins ended, tasks were cancelled or asked to stop, secrets and uploads erased, mails kept back."""
+
+    sessions: int
+    tasks_cancelled: int
+    tasks_stopping: int
+    secrets: int
+    uploads: int
+    mails: int
+
+
+class ChangedUserAnswer(AdminUserAnswer):
+    """`stopped` is null unless the user was switched off by this."""
+
+    stopped: SwitchedOffAnswer | None = None
 
 
 class AdminUsersAnswer(Answer):
@@ -122,6 +140,11 @@ class SystemAnswer(Answer):
     budget_left: dict[str, BudgetAnswer]
     stopped: list[StoppedAnswer]
     captcha: CaptchaAnswer | None
+
+
+def dump_changed(changed: Changed) -> ChangedUserAnswer:
+    stopped = SwitchedOffAnswer.model_validate(changed.stopped) if changed.stopped else None
+    return ChangedUserAnswer.model_validate(changed.user).model_copy(update={"stopped": stopped})
 
 
 def dump_owned(task: Task) -> dict[str, object]:

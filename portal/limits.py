@@ -13,6 +13,25 @@ class Window:
     seconds: int
 
 
+@dataclass(frozen=True)
+class Share:
+    """Of what is scarce in a process: `places` at work, `own` of them of one owner; `queue` may wait for no longer than
+    `seconds`, `own_queue` of them of one owner. Whoever waits holds a thread: all queues together leave most free.
+    """
+
+    places: int
+    own: int
+    queue: int
+    own_queue: int
+    seconds: float
+
+
+# Whoever opens five pages at once is never refused: one looks, four wait.
+LOOKS_SHARE = Share(places=2, own=1, queue=6, own_queue=4, seconds=3.0)
+TRANSFERS_SHARE = Share(places=8, own=3, queue=2, own_queue=1, seconds=0.5)
+# Owners are networks. As many at work as leave the process able to answer others.
+PASSWORDS_SHARE = Share(places=2, own=1, queue=4, own_queue=3, seconds=2.0)
+
 SMS_PER_NUMBER = (Window(1, MINUTE), Window(5, HOUR), Window(10, DAY))
 SMS_RESEND_SECONDS = SMS_PER_NUMBER[0].seconds
 MAIL_PER_ADDRESS = (Window(1, MINUTE), Window(5, HOUR), Window(10, DAY))
@@ -35,6 +54,8 @@ OTP_PER_USER = (Window(5, 5 * MINUTE), Window(20, HOUR), Window(50, DAY))
 RESET_PER_NETWORK = (Window(5, HOUR), Window(20, DAY))  # of those without a captcha, from programs
 FRESH_SECONDS = 10 * MINUTE
 LINK_SECONDS = {"verify_email": 3 * DAY, "reset_password": 30 * MINUTE}
+
+JUDGED_PER_NETWORK = (Window(60, 5 * MINUTE),)  # new passwords, by those who may set one
 
 GUESSES_PER_NETWORK = (Window(60, 5 * MINUTE),)
 CODE_DIGITS = 6
@@ -65,7 +86,6 @@ PLACES_MAX = 1000  # places in the queue are told to so many that wait
 
 REQUEST_HEADERS_MAX, REQUEST_HEADER_CHARS = 20, 4000
 DESCRIPTION_MAX = 2000
-TRANSFERS = 8  # uploads and downloads at once in a web process: other requests need threads, too
 
 PAGE_SIZE = 20
 PAGE_SIZE_MAX = 100

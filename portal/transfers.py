@@ -1,10 +1,9 @@
 """Large bodies of both doors: files that come in go to disk piece by piece, files that go out can be resumed."""
 
-import threading
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -18,11 +17,12 @@ from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 from portal import limits
 from portal.errors import Invalid, Unavailable
 from portal.extensions import csrf, settings
-from portal.models import Export
+from portal.models import Export, User
 from portal.services import exports, uploads
 from portal.services.uploads import Received
+from portal.shares import Places
 
-_slots = threading.BoundedSemaphore(limits.TRANSFERS)
+_places = Places("transfers_too_many", limits.TRANSFERS_SHARE, retry_after=10)
 
 
 class Request(FlaskRequest):
@@ -38,12 +38,12 @@ class Request(FlaskRequest):
 
 
 @contextmanager
-def body() -> Iterator[Received]:
-    """The request's body as a file; it was announced before. Gone afterwards."""
+def body(user: User) -> Iterator[Received]:
+    """The body of the user's request as a file; it was announced before. Gone afterwards."""
     size = request.content_length or 0
     request.max_content_length = size + 1  # servers differ in what they say at the very end
     path = settings().instance_path / "incoming" / str(uuid4())
-    with _slot():
+    with _places.place(user.id):
         try:
             yield uploads.receive(request.stream, path, size)
         finally:
@@ -51,13 +51,15 @@ def body() -> Iterator[Received]:
 
 
 @contextmanager
-def form_file(field: str) -> Iterator[tuple[str, Received]]:
-    """The name and the content of a form's file; the view is exempt from the general CSRF check, which is made here:
-    it reads the whole form, and strangers must not make us do that. Gone afterwards.
+def form_file(user: User, field: str) -> Iterator[tuple[str, Received]]:
+    """The name and the content of a file in the user's form. Gone afterwards.
+
+    The view is exempt from the general CSRF check, which is made here: it reads the whole form, and strangers must not
+    make us do that.
     """
     size = request.content_length or 0
     request.max_content_length = size + 1
-    with _slot():
+    with _places.place(user.id):
         try:
             csrf.protect()
             sent: FileStorage | None = request.files.get(field)
@@ -97,14 +99,21 @@ def download(export: Export) -> Response:
     if status == 206:
         answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{export.bytes}"
     if request.method != "HEAD":
-        release = _take_slot()
-        answer.call_on_close(release)
+        release = _places.take(export.owner_id)
+        answer.call_on_close(release)  # also where nobody reads as much as the first piece
         try:
-            answer.response = exports.read(export, start, end)
+            answer.response = _until_sent(exports.read(export, start, end), release)
         except BaseException:
             release()
             raise
     return answer
+
+
+def _until_sent(pieces: Iterator[bytes], release: Callable[[], None]) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    finally:
+        release()
 
 
 def _part(etag: str, size: int) -> tuple[int, int] | None:
@@ -126,26 +135,3 @@ def disposition(filename: str) -> str:
     plain = "".join("_" if char in '"\\%' else char for char in plain).strip() or "data"
     plain = f"data{plain}" if plain.startswith(".") else plain
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
-
-
-@contextmanager
-def _slot() -> Iterator[None]:
-    release = _take_slot()
-    try:
-        yield
-    finally:
-        release()
-
-
-def _take_slot() -> Callable[[], None]:
-    """A place among the transfers of this process; what gives it back may be called twice. Raises `Unavailable`."""
-    if not _slots.acquire(timeout=1):
-        raise Unavailable("transfers_too_many", retry_after=10)
-    taken = [True]
-
-    def release() -> None:
-        with suppress(IndexError):
-            taken.pop()
-            _slots.release()
-
-    return release

@@ -24,7 +24,7 @@ def create(query: UploadQuery) -> Any:
     user = guards.user()
     uploads.announce(user, request.content_length)
     db.session.commit()  # before it comes: no connection is held while it does
-    with transfers.body() as received:
+    with transfers.body(user) as received:
         upload = uploads.keep(user, query.name, received)
     db.session.commit()
     return UploadAnswer.model_validate(upload), 201

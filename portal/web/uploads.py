@@ -29,7 +29,7 @@ def create() -> ResponseReturnValue:
     try:
         uploads.announce(guards.user(), request.content_length or 0)
         db.session.commit()  # before it comes: no connection is held while it does
-        with transfers.form_file(f"{UPLOAD}file") as (name, received):
+        with transfers.form_file(guards.user(), f"{UPLOAD}file") as (name, received):
             form = UploadForm(prefix=UPLOAD, meta={"csrf": False})
             upload = uploads.keep(guards.user(), name, received)
         task = tasks.submit(guards.user(), "fetch", form.params(upload.uuid), key=key_of(form.nonce.data))

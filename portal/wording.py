@@ -121,6 +121,8 @@ SENTENCES = {
     "mail_too_many": _("Too many mails were asked for. Wait %(wait)s before the next one."),
     "mail_budget_spent": _("No more mails can be sent at the moment. Try again later."),
     "login_too_many": _("Too many tries. Wait %(wait)s, then try again."),
+    "passwords_busy": _("Many people are logging in at this moment. Try again in a few seconds."),
+    "passwords_busy.own": _("Several log-ins from your network are being checked already. Try again in a few seconds."),
     "captcha_required": _("Solve the captcha, then try again."),
     "otp_required": _("Enter the code of your authenticator app, too."),
     "two_factor_required": _("Switch on two-factor log-in in your account, then log in with it."),

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal import account_names, limits, validation
 from portal.account_names import AccountName
-from portal.errors import BadRequest, Conflict, Invalid, TooMany, Unauthorized, Unavailable
+from portal.errors import BadRequest, Conflict, Invalid, PortalError, TooMany, Unauthorized, Unavailable
 from portal.extensions import db, settings
 from portal.models import User
 from portal.services import captcha, codes, events, messages, passwords, windows
@@ -36,26 +36,32 @@ class Registration:
     password: str
     sms_code: str
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its owner is known by, as it may be part of a password."""
+        return (self.username, self.email, self.phone_number.removeprefix("+86"))
+
     def checked(self, *, kept_names_too: bool = False) -> "Registration":
         """Raises `Invalid` with the first field that cannot be accepted."""
         username = validation.normalise_username(self.username, kept_too=kept_names_too)
         email = validation.normalise_email(self.email)
         phone_number = validation.normalise_phone(self.phone_number)
-        about = (username, email, phone_number.removeprefix("+86"))
-        password = validation.check_password(self.password, about=about)
+        password = validation.normalise_password(self.password)
         return Registration(username, email, phone_number, password, self.sms_code.strip())
 
 
 def register(registration: Registration, *, locale: str, visitor: Visitor, flow: str | None = None) -> User:
     """A new account, against the SMS code. Raises `Invalid` or, for a name that is taken, `Conflict` with its field.
 
-    A taken name leaves the code good: the person corrects the name and sends the same code again. Whether somebody
-    has verified the e-mail address is not told: it waits, and is this account's once it is verified.
+    A taken name or a guessable password leaves the code good: the person corrects it and sends the same code again.
+    Whether somebody has verified the e-mail address is not told: it waits, and is this account's once it is verified.
     """
     given = registration.checked()
     with codes.spent(given.phone_number, "register", given.sms_code, visitor=visitor, flow=flow):
-        # After the code, so that strangers cannot keep the hasher busy.
-        hashed_password = passwords.hashed(given.password)
+        # After the code, so that strangers cannot keep the process busy.
+        with passwords.place(visitor):
+            passwords.judged(given.password, about=given.names, visitor=visitor)
+            hashed_password = passwords.hashed(given.password)
         user = User(
             username=given.username,
             pending_email=given.email,
@@ -108,8 +114,13 @@ def authenticate(
         if windows.first(f"limited:{keys.name}", 60):  # one event a minute, however many are refused
             events.record_now("login.limited", visitor, user_id=user_id)
         raise refusal from None
-    counted = keys.known or windows.note(keys.account, limits.LOGIN_PER_ACCOUNT, share=share)
-    right = passwords.matches(password, stored if counted else None)
+    try:
+        with passwords.place(visitor):
+            counted = keys.known or windows.note(keys.account, limits.LOGIN_PER_ACCOUNT, share=share)
+            right = passwords.matches(password, stored if counted else None)
+    except PortalError:  # not compared, so not counted
+        windows.give_back(keys.shares, share)
+        raise
     found = db.session.scalar(select(User).where(User.id == user_id)) if right else None
     if found is None or not found.is_active or found.hashed_password != stored:
         db.session.rollback()

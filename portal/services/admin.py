@@ -15,6 +15,7 @@ from portal.extensions import RedisError, db, redis, settings
 from portal.models import Event, StoppedPrefix, Task, User
 from portal.models.accounts import ROLES
 from portal.models.tasks import STATUSES
+from portal.password_strength import is_guessable
 from portal.services import accounts, captcha, events, messages, passwords, processes, queue, sessions
 from portal.services.accounts import Registration, unique_names
 from portal.services.events import Visitor
@@ -67,6 +68,8 @@ def create(username: str, email: str, phone_number: str, password: str) -> User:
     The names that are kept are theirs.
     """
     given = Registration(username, email, phone_number, password, "").checked(kept_names_too=True)
+    if is_guessable(given.password, given.names):
+        raise Invalid("password_guessable", field="password")
     first = not db.session.scalar(select(exists().where(User.role == "super_admin")))
     user = User(
         username=given.username,

@@ -43,8 +43,7 @@ def reset_by_code(
     phone_number: str, sms_code: str, new_password: str, *, visitor: Visitor, flow: str | None = None
 ) -> User:
     """Set the password by an SMS code; every log-in ends. `Invalid` for `sms_code` or `new_password`."""
-    # Judged before the code is used up; whom it belongs to is judged again below.
-    validation.check_password(new_password, field="new_password")
+    validation.normalise_password(new_password, field="new_password")
     with codes.spent(phone_number, "reset_password", sms_code, visitor=visitor, flow=flow):
         user = db.session.scalar(
             select(User).where(User.phone_number == phone_number, User.is_active).with_for_update(key_share=True)
@@ -76,8 +75,10 @@ def change_password(login: LoginSession, new_password: str, *, visitor: Visitor)
 
 def _set_password(user: User, new_password: str, visitor: Visitor, *, but: LoginSession | None) -> None:
     about = (user.username, user.email or "", user.pending_email or "", user.phone_number.removeprefix("+86"))
-    password = validation.check_password(new_password, about=about, field="new_password")
-    user.hashed_password = passwords.hashed(password)
+    password = validation.normalise_password(new_password, field="new_password")
+    with passwords.place(visitor):
+        passwords.judged(password, about=about, visitor=visitor, field="new_password")
+        user.hashed_password = passwords.hashed(password)
     db.session.flush()
     sessions.end_all(user, "password", visitor=visitor, but=but)
     messages.tell(user, "password_changed", visitor=visitor)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, func, or_, select, update
 
 from portal import access, limits
-from portal.errors import Forbidden, Invalid, NotFound, Unauthorized
+from portal.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from portal.extensions import RedisError, db
 from portal.models import LoginSession, User
 from portal.services import after_commit, events, live, messages, passwords, windows
@@ -63,7 +63,13 @@ def confirm(login: LoginSession, password: str, *, visitor: Visitor) -> None:
     stored = user.hashed_password
     windows.take({key: limits.CONFIRM_PER_USER}, share=share, code="login_too_many")
     db.session.rollback()  # hold no connection while bcrypt works
-    if not passwords.matches(password, stored):
+    try:
+        with passwords.place(visitor):
+            right = passwords.matches(password, stored)
+    except PortalError:  # not compared, so not counted
+        windows.give_back([key], share)
+        raise
+    if not right:
         events.record_now("login.failed", visitor, user_id=user.id, at="confirm")
         raise Invalid("password_wrong", field="password")
     windows.give_back([key], share)

@@ -125,6 +125,7 @@ DATA_SENTENCES: dict[str, Any] = {
     "file_missing_in_form": _("Choose a file."),
     "length_required": _("Say how long the file is: Content-Length."),
     "transfers_too_many": _("Too many files are being sent and fetched at the moment. Try again in a few seconds."),
+    "transfers_too_many.own": _("You send or fetch as many files as you may at once. Try again when one is through."),
     "quota_kept": _("You keep as much as you may (%(limit)s). Delete some datasets or exports first."),
     "quota_fetched": _("You have taken in as much as you may in a day (%(limit)s). Go on tomorrow."),
     # how a file is to be read, and made
@@ -173,6 +174,7 @@ DATA_SENTENCES: dict[str, Any] = {
     "sort_invalid": _("Sort by at most %(limit)s columns."),
     "sort_invalid.nested": _("Column “%(column)s” holds several values and cannot be sorted by."),
     "look_busy": _("Many people are looking at data right now. Try again in a few seconds."),
+    "look_busy.own": _("Several of your pages are looking at data already. Try again when one of them is there."),
     "look_too_slow": _("This search takes too long. Use fewer or simpler conditions."),
     "look_too_large": _("These rows are too large to be shown. Export them instead."),
 }

@@ -1,10 +1,11 @@
 """Datasets: list, describe, look at rows, remove."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import url_for
+from flask import Response, current_app, url_for
 
 from portal.api import guards
 from portal.api.schemas import PageQuery
@@ -89,14 +90,37 @@ def rows(uuid: UUID, query: RowsQuery) -> Any:
     """Rows from `offset` on; of those that fit, if there are conditions; sorted, if that is asked for."""
     dataset = datasets.get_for(guards.user(), uuid)
     db.session.commit()  # it may take a second: no connection is held
-    found = datasets.asked(dataset, query.conditions(), query.sort, offset=query.offset, limit=query.limit)
-    return {
-        "columns": dataset.columns,
-        "items": found.rows,
-        "offset": query.offset,
-        "matching": dataset.rows if found.matching is None else found.matching,
-        "rows": dataset.rows,
-    }
+    with datasets.looking_at(dataset):
+        found = datasets.asked(dataset, query.conditions(), query.sort, offset=query.offset, limit=query.limit)
+        matching = dataset.rows if found.matching is None else found.matching
+        following = query.offset + len(found.rows)
+        told = {
+            "columns": dataset.columns,
+            "items": found.rows,
+            "offset": query.offset,
+            "next_offset": following if found.rows and following < matching else None,
+            "matching": matching,
+            "rows": dataset.rows,
+            "truncated": bool(found.cut) or found.short,
+            "truncated_columns": found.cut,
+        }
+        return Response("".join(_written(told)), mimetype="application/json")
+
+
+def _written(told: dict[str, Any]) -> Iterator[str]:
+    """An object as JSON, its lists item by item: one large piece would hold everybody else up."""
+    dumps = current_app.json.dumps
+    before = "{"
+    for name, value in told.items():
+        yield f"{before}{dumps(name)}:"
+        before = ","
+        if isinstance(value, list):
+            yield "["
+            yield ",".join(dumps(item) for item in value)
+            yield "]"
+        else:
+            yield dumps(value)
+    yield "}\n"
 
 
 @bp.get("/<uuid:uuid>/profile")

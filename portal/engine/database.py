@@ -20,7 +20,12 @@ MAX_SPILL = "8GiB"
 
 @contextmanager
 def opened(
-    *, memory_mb: int, threads: int, files: Sequence[Path] = (), folder: Path | None = None
+    *,
+    memory_mb: int,
+    threads: int,
+    files: Sequence[Path] = (),
+    folder: Path | None = None,
+    optimizers_off: Sequence[str] = (),
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that can touch `files` and what is in `folder` (also where it spills to), and nothing else."""
     connection = duckdb.connect(
@@ -43,6 +48,7 @@ def opened(
         connection.execute(f"SET allowed_paths = [{', '.join(literal(str(file)) for file in files)}]")
         if folder:
             connection.execute(f"SET allowed_directories = [{literal(f'{folder}/')}]")
+        connection.execute(f"SET disabled_optimizers = {literal(','.join(optimizers_off))}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection

@@ -1,41 +1,49 @@
 """Some rows of a Parquet file, filtered and sorted, as JSON can carry them. Cheap enough for the web process."""
 
-import base64
-import datetime as dt
-import decimal
 import json
-import math
 import threading
-import uuid
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from duckdb.sqltypes import DuckDBPyType
 
-from portal.engine import database, parquet_rows, shown
-from portal.engine.columns import Column, children
+from portal.engine import database, parquet_rows
+from portal.engine.cells import Cell, cells_of
+from portal.engine.columns import Column
 from portal.engine.query import Condition, Sort, order_sql, where_sql
-from portal.engine.values import identifier
 from portal.errors import Fault
 
-MEMORY_MB, THREADS = 128, 2
-AMPLE_MB = 320  # with one thread, for rows too wide for that: each of a thousand columns has vectors of its own
-AT_ONCE, PATIENCE = 2, 5.0  # looks in one process, and the seconds that one waits for its turn
-_WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}  # as JavaScript and Python's JSON write them
+ANSWER_BYTES = 4 * 1024**2  # of all rows of a look, as JSON; the first one is always among them
+CELL_CHARS, CELL_BYTES = 20_000, 12  # a text that is whole; what a cell of any other kind counts for
 
-_turns = threading.BoundedSemaphore(AT_ONCE)
+
+@dataclass(frozen=True)
+class _Attempt:
+    """`cut_early`: cells are cut before rows are sorted and counted off, which takes more time and less memory."""
+
+    memory_mb: int
+    threads: int
+    cut_early: bool = False
+
+
+# What a look may hold; more with one thread, for rows too wide: each of a thousand columns has vectors of its own.
+_ATTEMPTS = (_Attempt(128, 2), _Attempt(320, 1), _Attempt(320, 1, cut_early=True))
 
 
 @dataclass(frozen=True)
 class Look:
-    """`matching` is how many rows fit the conditions, None where there are none."""
+    """`matching` is how many rows fit the conditions, None where there are none. `cut` are the columns in which a value
+    was, and `short` says that rows that were asked for are left out: the answer would have been too large.
+    """
 
     rows: list[list[Any]]
     matching: int | None
+    cut: list[str] = field(default_factory=list)
+    short: bool = False
 
 
 def look(
@@ -48,13 +56,15 @@ def look(
     offset: int = 0,
     limit: int = 50,
     seconds: float = 5.0,
-    cell_chars: int | None = None,
+    cell_chars: int = CELL_CHARS,
+    as_texts: bool = False,
 ) -> Look:
     """Up to `limit` rows from `offset` on, of the columns `names` (else all), in the file's order unless sorted.
 
     Dates and times are ISO 8601, decimals text, bytes base64; NaN, Infinity and -Infinity are texts, as JSON has none.
-    With `cell_chars` texts longer than that are cut, and so are nested values, which are JSON texts then. Raises
-    `Fault`: what `query` raises, `file_missing`, `look_too_slow`, `look_too_large`, `look_busy`.
+    Texts of more than `cell_chars` (fewer in wide tables) are cut and end in "…", bytes are cut; nested values, which
+    are JSON texts if `as_texts`, are cut as their JSON text is. Raises `Fault`: what `query` raises, `file_missing`,
+    `look_too_slow`, `look_too_large`.
     """
     condition, values = where_sql(where, columns)
     order = order_sql(sort, columns)
@@ -64,49 +74,60 @@ def look(
     if order:  # ties, too, stand in one order, or pages would repeat some rows and leave out others
         rows, place = parquet_rows.numbered(path, columns)
         order += f", {place}"
-    query = (
-        f"SELECT {', '.join(_shown(column, cell_chars) for column in chosen)} "
-        f"FROM (FROM {rows} {condition} {order} LIMIT {int(limit)} OFFSET {int(offset)})"
-    )
+    # One row fits into an answer, whatever is in it.
+    most = max(1, min(cell_chars, ANSWER_BYTES // (6 * len(chosen))))
+    wanted = f"{rows} {condition} {order} LIMIT {int(limit)} OFFSET {int(offset)}"
     counting = f"SELECT count(*) FROM {source} {condition}" if condition else ""
-    with _turn():
-        for memory_mb, threads in ((MEMORY_MB, THREADS), (AMPLE_MB, 1)):
-            with _opened(path, memory_mb, threads, seconds) as connection, suppress(duckdb.OutOfMemoryException):
-                return _looked(connection, query, counting, values)
+    until = time.monotonic() + seconds
+    for attempt in _ATTEMPTS:
+        with _opened(path, attempt, until - time.monotonic()) as connection, suppress(duckdb.OutOfMemoryException):
+            counted = connection.execute(counting, values).fetchone() if counting else None
+            cells = cells_of(connection, source, chosen, most, as_texts=as_texts)
+            relation = wanted if attempt.cut_early else f"(FROM {wanted})"
+            found = connection.execute(f"SELECT {', '.join(cell.sql for cell in cells)} FROM {relation}", values)
+            return _looked(found, cells, int(counted[0]) if counted else None)
     raise Fault("look_too_large")
 
 
-def _looked(connection: duckdb.DuckDBPyConnection, query: str, counting: str, values: Sequence[Any]) -> Look:
-    counted = connection.execute(counting, values).fetchone() if counting else None
-    rows = connection.execute(query, values).fetchall()
-    kinds = [entry[1] for entry in connection.description or []]
-    plain = [[_plain(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in rows]
-    return Look(plain, int(counted[0]) if counted else None)
+def _looked(found: duckdb.DuckDBPyConnection, cells: Sequence[Cell], matching: int | None) -> Look:
+    """As many rows as an answer holds; the others are never made."""
+    kinds = [entry[1] for entry in found.description or []]
+    rows: list[list[Any]] = []
+    cut: dict[str, None] = {}
+    size = 0
+    while row := found.fetchone():
+        values, plain = zip(row, kinds, strict=True), []
+        for cell in cells:
+            value, is_cut = cell.taken(values)
+            plain.append(value)
+            size += _bytes(value)
+            if is_cut:
+                cut[cell.name] = None
+        if rows and size > ANSWER_BYTES:
+            return Look(rows, matching, list(cut), short=True)
+        rows.append(plain)
+    return Look(rows, matching, list(cut))
 
 
-def _shown(column: Column, cell_chars: int | None) -> str:
-    cell = identifier(column.name)
-    if cell_chars is None or not (column.type == "text" or column.is_nested):
-        return cell
-    most, text = int(cell_chars), (shown.text(column) if column.is_nested else cell)
-    return f"CASE WHEN length({text}) > {most} THEN left({text}, {most}) || '…' ELSE {text} END AS {cell}"
+def _bytes(value: Any) -> int:
+    """About as many as it takes in JSON, at the least `CELL_BYTES`: many short ones, too, are work."""
+    if isinstance(value, str):
+        return CELL_BYTES + (len(value) if value.isascii() and value.isprintable() else _json_bytes(value))
+    return CELL_BYTES + (_json_bytes(value) if isinstance(value, dict | list) else 0)
+
+
+def _json_bytes(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    if not _turns.acquire(timeout=PATIENCE):
-        raise Fault("look_busy", passing=True)
-    try:
-        yield
-    finally:
-        _turns.release()
-
-
-@contextmanager
-def _opened(path: Path, memory_mb: int, threads: int, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
+def _opened(path: Path, attempt: _Attempt, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    off = ("late_materialization",) if attempt.cut_early else ()  # it fetches whole rows once the right ones are known
     try:
         with (
-            database.opened(memory_mb=memory_mb, threads=threads, files=[path]) as connection,
+            database.opened(
+                memory_mb=attempt.memory_mb, threads=attempt.threads, files=[path], optimizers_off=off
+            ) as connection,
             _interrupted_after(seconds, connection),
         ):
             yield connection
@@ -133,29 +154,3 @@ def _interrupted_after(seconds: float, connection: duckdb.DuckDBPyConnection) ->
     finally:
         done.set()
         watching.join()
-
-
-def _plain(value: Any, kind: DuckDBPyType) -> Any:
-    match value:
-        case str() if str(kind) == "JSON":
-            return json.loads(value, parse_constant=str, parse_float=_float)
-        case float():
-            return value if math.isfinite(value) else _WORDS[str(value)]
-        case dt.datetime() | dt.date() | dt.time():
-            return value.isoformat().replace("+00:00", "Z")
-        case decimal.Decimal() | uuid.UUID() | dt.timedelta():
-            return str(value)
-        case bytes():
-            return base64.b64encode(value).decode("ascii")
-        case list() | tuple():
-            inner = children(kind)[0][1]
-            return [_plain(item, inner) for item in value]
-        case dict() if kind.id == "struct":
-            return {name: _plain(value[name], inner) for name, inner in children(kind)}
-        case _:
-            return value
-
-
-def _float(said: str) -> float | str:
-    """What is too large for a double stays as it was written."""
-    return number if math.isfinite(number := float(said)) else said

@@ -1,7 +1,7 @@
 """Datasets: publish what a fetch made, find, look at, describe and remove what one owns."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -23,9 +23,11 @@ from portal.models import Dataset, Task, Upload, User
 from portal.services import runs, storage, tasks
 from portal.services.copies import TaskCopy
 from portal.services.paging import Page, page
+from portal.shares import Places
 from portal.validation import check_description, check_name
 
 _BUSY_SECONDS = 5
+_looks = Places("look_busy", limits.LOOKS_SHARE, retry_after=_BUSY_SECONDS)
 
 
 def store_key(run: TaskCopy, attempt: int) -> str:
@@ -100,6 +102,14 @@ def task_of(dataset: Dataset) -> UUID:
     return db.session.execute(select(Task.uuid).where(Task.id == dataset.task_id)).scalar_one()
 
 
+def looking_at(dataset: Dataset) -> AbstractContextManager[None]:
+    """A place among the looks of this process, of which each owner has a share: until the answer is made.
+
+    No transaction may be open: it may take seconds. Raises `TooMany` or `Unavailable`, both `look_busy`.
+    """
+    return _looks.place(dataset.owner_id)
+
+
 def rows(
     dataset: Dataset,
     *,
@@ -108,9 +118,10 @@ def rows(
     names: Sequence[str] = (),
     offset: int = 0,
     limit: int = limits.PREVIEW_ROWS,
-    cell_chars: int | None = None,
+    cell_chars: int = looking.CELL_CHARS,
+    as_texts: bool = False,
 ) -> Look:
-    """Rows as JSON values, in the file's order unless sorted. No transaction may be open: it may take seconds.
+    """Rows as JSON values, in the file's order unless sorted; inside of `looking_at`.
 
     Raises `Invalid` for what cannot be asked, `Unavailable` for what cannot be answered now.
     """
@@ -131,6 +142,7 @@ def rows(
                 limit=limit,
                 seconds=seconds,
                 cell_chars=cell_chars,
+                as_texts=as_texts,
             )
     except Fault as fault:
         raise Unavailable(fault.code, retry_after=_BUSY_SECONDS, **fault.params) from None

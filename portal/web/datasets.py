@@ -1,14 +1,15 @@
 """Datasets: list, look, describe, remove."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from portal.errors import Invalid, PortalError, Unavailable
+from portal.errors import Invalid, PortalError, TooMany, Unavailable
 from portal.extensions import db
 from portal.models import Dataset
 from portal.services import datasets, storage
@@ -19,6 +20,7 @@ from portal.wording import sentence
 bp = Blueprint("datasets", __name__, url_prefix="/datasets")
 bp.add_app_template_test(looks.is_nested, "nested")
 COLUMNS_A_PAGE = 24
+Looked: TypeAlias = tuple[dict[str, Any], int, dict[str, str]]
 
 
 @bp.get("/")
@@ -36,25 +38,39 @@ def show(uuid: UUID) -> ResponseReturnValue:
     """What is known of a dataset, and its rows; to htmx the rows alone."""
     dataset = datasets.get_for(guards.user(), uuid)
     task = datasets.task_of(dataset)
-    context = _looked(looks.page, dataset) | {"words": looks.WORDS}
-    if htmx.is_htmx():
-        return htmx.part("datasets/_rows.html", **context)
-    return render_template("datasets/show.html", task=task, **context)
+    db.session.commit()  # it may take a second: no connection is held
+    with _looked(looks.page, dataset) as (context, status, headers):
+        context |= {"words": looks.WORDS}
+        if htmx.is_htmx():
+            answer = htmx.part("datasets/_rows.html", **context)
+        else:
+            answer = make_response(render_template("datasets/show.html", task=task, **context))
+    return answer, status, headers
 
 
 @bp.get("/<uuid:uuid>/row")
 @guards.member_required
 def row(uuid: UUID) -> ResponseReturnValue:
     """One row, whole: what a page of rows has no room for."""
-    return render_template("datasets/row.html", **_looked(looks.row, datasets.get_for(guards.user(), uuid)))
+    dataset = datasets.get_for(guards.user(), uuid)
+    db.session.commit()
+    with _looked(looks.row, dataset) as (context, status, headers):
+        return render_template("datasets/row.html", **context), status, headers
 
 
-def _looked(look: Callable[[Dataset, Any], looks.LookPage], dataset: Dataset) -> dict[str, Any]:
-    db.session.commit()  # it may take a second: no connection is held
-    try:
-        return {"dataset": dataset, "look": look(dataset, request.args), "away": None}
-    except Unavailable as error:
-        return {"dataset": dataset, "look": None, "away": sentence({"code": error.code, "params": error.params})}
+@contextmanager
+def _looked(look: Callable[[Dataset, Any], looks.LookPage], dataset: Dataset) -> Iterator[Looked]:
+    """What a page shows of the rows, its status and headers; a place among the looks is held while it is made."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(datasets.looking_at(dataset))
+            shown: dict[str, Any] = {"look": look(dataset, request.args), "away": None}
+            status, headers = 200, dict[str, str]()
+        except (Unavailable, TooMany) as error:
+            shown = {"look": None, "away": sentence({"code": error.code, "params": error.params})}
+            status, headers = error.status, {"Retry-After": str(error.retry_after)}
+        again = request.full_path.rstrip("?")
+        yield {"dataset": dataset, "again": again, **shown}, status, headers
 
 
 @bp.get("/<uuid:uuid>/columns")

@@ -56,7 +56,8 @@ def _value(op: str, text: str) -> Any:
 
 @dataclass(frozen=True)
 class LookPage:
-    """Rows of a dataset as a page shows them; `error` says what was wrong with what was asked."""
+    """Rows of a dataset as a page shows them; `error` says what was wrong with what was asked. A `short` page leaves
+    out rows that would make it too large."""
 
     dataset: Dataset
     asked: list[tuple[str, str, str]]
@@ -66,6 +67,7 @@ class LookPage:
     rows: list[list[Any]] | None
     total: int
     error: Invalid | None = None
+    short: bool = False
 
     @property
     def columns(self) -> list[dict[str, Any]]:
@@ -131,11 +133,18 @@ def _look(dataset: Dataset, args: Any, *, rows: int, columns: int | None, cell_c
     try:
         where: tuple[Condition, ...] = conditions_from(conditions(args))
         found = datasets.rows(
-            dataset, where=where, sort=sort, names=names, offset=offset, limit=rows, cell_chars=cell_chars
+            dataset,
+            where=where,
+            sort=sort,
+            names=names,
+            offset=offset,
+            limit=rows,
+            cell_chars=cell_chars,
+            as_texts=True,
         )
     except (Fault, Invalid) as error:
         wrong = error if isinstance(error, Invalid) else Invalid(error.code, **error.params)
         valid = [each for each in sort if each.column in {column.name for column in known}]
         return LookPage(dataset, typed, valid, 0, first, None, 0, wrong)
     total = dataset.rows if found.matching is None else found.matching
-    return LookPage(dataset, typed, sort, offset, first, found.rows, total)
+    return LookPage(dataset, typed, sort, offset, first, found.rows, total, short=found.short)

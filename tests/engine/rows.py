@@ -20,4 +20,4 @@ def first_rows(path: Path, limit: int, offset: int = 0) -> list[list[Any]]:
         columns = columns_of(path)
     except duckdb.Error:
         columns = [Column("a", "text")]
-    return look(path, columns, limit=limit, offset=offset).rows
+    return look(path, columns, limit=limit, offset=offset, cell_chars=10**6).rows

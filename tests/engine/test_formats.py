@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from portal.engine.fetch import Fetched
-from portal.engine.look import look
+from portal.engine.look import CELL_CHARS, look
 from portal.errors import Fault
 from tests.engine.servers import Site, gz
 
@@ -282,4 +282,5 @@ def test_odd_sizes(site: Site, fetch: Fetch, body: bytes, code: str) -> None:
 def test_a_cell_of_200_kb(site: Site, fetch: Fetch) -> None:
     found = fetch(site.file("/cell", b"a,b\n1," + b"x" * 200_000 + b"\n"))
     assert rows(found) == [[1, "x" * 200_000]]
+    assert look(found.path, found.columns).rows == [[1, "x" * CELL_CHARS + "…"]]
     assert look(found.path, found.columns, cell_chars=10).rows == [[1, "x" * 10 + "…"]]

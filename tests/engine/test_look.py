@@ -1,5 +1,6 @@
 """The first rows, as JSON can carry them."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import duckdb
 import pytest
 
 from portal.engine.columns import Column
-from portal.engine.look import look
+from portal.engine.look import ANSWER_BYTES, look
 from portal.engine.query import Condition, Sort
 from portal.errors import Fault
-from tests.engine.rows import first_rows
+from tests.engine.rows import columns_of, first_rows
 
 
 @pytest.fixture
@@ -81,3 +82,53 @@ def test_the_widest_table(rows: int, tmp_path: Path) -> None:
     falling = sorted((f"{n}x3", f"{n}x999") for n in range(rows) if str(n).startswith("2"))[::-1]
     assert [row[999] for row in found.rows] == [last for _, last in falling[:2]]
     assert [len(row) for row in look(path, columns, limit=2).rows] == [1000, 1000]
+
+
+LARGE = {
+    "a text of a million characters": "repeat('x', 1000000)",
+    "of three bytes each": "repeat('中', 300000)",
+    "that JSON escapes": "repeat(chr(1), 300000)",
+    "bytes": "repeat('x', 1000000)::BLOB",
+    "JSON": "('[\"' || repeat('x', 1000000) || '\"]')::JSON",
+    "a struct": "{'a': repeat('x', 1000000), 'b': [1]}",
+    "a list of texts": "[repeat('x', 100000), repeat('y', 100000)]",
+    "a long list": "range(5000)",
+    "a map": "map {'k': repeat('x', 100000)}",
+}
+
+
+@pytest.mark.parametrize("as_texts", [False, True], ids=["values", "texts"])
+@pytest.mark.parametrize("value", LARGE.values(), ids=LARGE)
+def test_what_is_large_is_cut_and_said(value: str, as_texts: bool, tmp_path: Path) -> None:
+    path = tmp_path / "large.parquet"
+    duckdb.connect().execute(f"COPY (SELECT i, {value} AS large FROM range(500) t(i)) TO '{path}' (FORMAT parquet)")
+    before = _memory_mb()
+    found = look(path, columns_of(path), limit=50, as_texts=as_texts, seconds=60)
+    assert found.rows and [row[0] for row in found.rows] == list(range(len(found.rows)))
+    assert (found.cut, found.short) == (["large"], len(found.rows) < 50)
+    assert len(json.dumps(found.rows, ensure_ascii=False).encode()) <= ANSWER_BYTES
+    assert _memory_mb() - before < 100
+
+
+def test_rows_of_many_columns_are_counted_off_where_they_grow_too_many(tmp_path: Path) -> None:
+    path = tmp_path / "wide.parquet"
+    cells = ", ".join(f"i * {n} AS c{n}" for n in range(1000))
+    duckdb.connect().execute(f"COPY (SELECT {cells} FROM range(1000) t(i)) TO '{path}' (FORMAT parquet)")
+    found = look(path, columns_of(path), limit=1000, seconds=60)
+    assert found.short and not found.cut and 100 < len(found.rows) < 1000
+    rest = look(path, columns_of(path), limit=1, offset=len(found.rows), seconds=60)
+    assert (rest.rows[0][1], rest.short) == (len(found.rows), False)
+
+
+def test_what_is_whole_is_not_taken_for_cut(tmp_path: Path) -> None:
+    path = tmp_path / "whole.parquet"
+    values = "'abcdef' AS long, '…' AS dots, '\"…\"'::JSON AS raw, {'a': '…'} AS nested, 'abcde' AS most"
+    duckdb.connect().execute(f"COPY (SELECT {values}) TO '{path}' (FORMAT parquet)")
+    found = look(path, columns_of(path), cell_chars=5)
+    assert found.cut == ["long", "nested"] and found.rows == [["abcde…", "…", "…", '{"a":…', "abcde"]]
+    assert look(path, columns_of(path), cell_chars=9).cut == []
+
+
+def _memory_mb() -> float:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1024**2

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from portal import api, postgres, web
 from portal.errors import PortalError, Unavailable
 from portal.extensions import db
+from portal.incoming import BodyAwaited
 
 POLICY = {
     "default-src": "'none'",
@@ -39,6 +40,7 @@ def init_app(app: Flask, *, secure: bool) -> None:
         return _finish(response, secure=secure)
 
     app.register_error_handler(PortalError, _of_portal_error)
+    app.register_error_handler(BodyAwaited, lambda _: Response(status=100))  # the front alone sees it
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(SQLAlchemyError, _of_database)
     app.register_error_handler(psycopg2.Error, _of_database)

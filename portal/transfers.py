@@ -4,19 +4,20 @@ import unicodedata
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 from urllib.parse import quote
-from uuid import uuid4
 
 from flask import Request as FlaskRequest
-from flask import Response, g, request
+from flask import Response, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 
-from portal import limits
+from portal import incoming, limits
 from portal.errors import Invalid, Unavailable
 from portal.extensions import csrf, settings
+from portal.incoming import BodyAwaited, Incoming
 from portal.models import Export, User
 from portal.services import exports, uploads
 from portal.services.uploads import Received
@@ -26,15 +27,12 @@ _places = Places("transfers_too_many", limits.TRANSFERS_SHARE, retry_after=10)
 
 
 class Request(FlaskRequest):
-    """Files of a form go to disk in the instance's folder: /tmp may be memory."""
+    """Files of a form stay in memory, for a body ends at 256 KiB; those of `form_file` go to the disk."""
+
+    keeps_files = False
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
-        folder = settings().instance_path / "incoming"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / str(uuid4())
-        file = path.open("w+b")
-        g.setdefault("incoming", []).append((path, file))
-        return file
+        return incoming.nameless(_folder()) if self.keeps_files else BytesIO()
 
 
 @contextmanager
@@ -42,12 +40,12 @@ def body(user: User) -> Iterator[Received]:
     """The body of the user's request as a file; it was announced before. Gone afterwards."""
     size = request.content_length or 0
     request.max_content_length = size + 1  # servers differ in what they say at the very end
-    path = settings().instance_path / "incoming" / str(uuid4())
-    with _places.place(user.id):
-        try:
-            yield uploads.receive(request.stream, path, size)
-        finally:
-            path.unlink(missing_ok=True)
+    with _coming(user) as sent:
+        if sent:
+            yield Received(incoming.path_of(sent.file), sent.bytes, sent.sha256)
+            return
+        with _stored() as file:
+            yield uploads.receive(request.stream, file, size)
 
 
 @contextmanager
@@ -59,20 +57,55 @@ def form_file(user: User, field: str) -> Iterator[tuple[str, Received]]:
     """
     size = request.content_length or 0
     request.max_content_length = size + 1
-    with _places.place(user.id):
-        try:
-            csrf.protect()
-            sent: FileStorage | None = request.files.get(field)
-            if sent is None or not sent.filename:
-                raise Invalid("file_missing_in_form", field="file")
-            sent.stream.flush()
-            yield sent.filename, uploads.measured(Path(str(sent.stream.name)))
-        except OSError as error:
-            raise Unavailable("storage_full") from error
-        finally:
-            for path, file in g.pop("incoming", []):
-                file.close()
-                path.unlink(missing_ok=True)
+    with _coming(user), _stored_form() as form:
+        csrf.protect()
+        sent: FileStorage | None = form.files.get(field)
+        if sent is None or not sent.filename:
+            raise Invalid("file_missing_in_form", field="file")
+        yield sent.filename, uploads.measured(sent.stream)
+
+
+@contextmanager
+def _coming(user: User) -> Iterator[Incoming | None]:
+    """A place among the transfers. Where the front has shown us no more than a large body's headers, ask for the body:
+    raises `BodyAwaited`, and the view is called again when it is there.
+    """
+    sent: Incoming | None = request.environ.get(incoming.ENVIRON)
+    if sent is None:
+        with _places.place(user.id):
+            yield None
+        return
+    if not sent.is_whole:
+        sent.grant(_places.take(user.id))
+        raise BodyAwaited
+    if sent.failure:
+        raise Unavailable("storage_full") from sent.failure
+    yield sent
+
+
+@contextmanager
+def _stored() -> Iterator[BinaryIO]:
+    try:
+        with incoming.nameless(_folder()) as file:
+            yield file
+    except OSError as error:
+        raise Unavailable("storage_full") from error
+
+
+@contextmanager
+def _stored_form() -> Iterator[Request]:
+    form = cast(Request, request)
+    form.keeps_files = True
+    try:
+        yield form
+    except OSError as error:
+        raise Unavailable("storage_full") from error
+    finally:
+        form.close()
+
+
+def _folder() -> Path:
+    return settings().instance_path / "incoming"
 
 
 def download(export: Export) -> Response:

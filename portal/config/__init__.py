@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from portal.config.gateways import GatewaySettings
 from portal.derived_keys import derived, outbox_key
-from portal.limits import ACCESS_SECONDS, BODY_BYTES, BROWSER_SESSION_SECONDS, REFRESH_SECONDS
+from portal.limits import ACCESS_SECONDS, BODY_BYTES, BROWSER_SESSION_SECONDS, FORM_PARTS, REFRESH_SECONDS
 
 MIN_SECRET = 32
 
@@ -182,6 +182,8 @@ def for_flask(settings: Settings) -> dict[str, object]:
             "connect_args": CONNECTION,
         },
         "MAX_CONTENT_LENGTH": BODY_BYTES,
+        "MAX_FORM_MEMORY_SIZE": BODY_BYTES,
+        "MAX_FORM_PARTS": FORM_PARTS,
         "SEND_FILE_MAX_AGE_DEFAULT": 365 * 86400,  # addresses of static files carry a hash or a version
         "SESSION_COOKIE_NAME": "__Host-session" if secure else "session",
         "SESSION_COOKIE_SECURE": secure,

@@ -150,9 +150,9 @@ def _pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
 def _move(source: Path, target: Path, check: Callable[[], None]) -> None:
     """Have the file at `target`, on the disk and not only in memory."""
     try:
-        source.rename(target)
+        _name(source, target)
     except OSError as error:
-        if error.errno != errno.EXDEV:
+        if error.errno not in (errno.EXDEV, errno.ENOENT) or not source.exists():
             raise
         with source.open("rb") as file, target.open("wb") as copy:
             _copy(file, copy, check)
@@ -160,6 +160,16 @@ def _move(source: Path, target: Path, check: Callable[[], None]) -> None:
         check()
         os.fsync(file.fileno())
         check()
+
+
+def _name(source: Path, target: Path) -> None:
+    """Move the file, or give a name to one that has none, which is known by its descriptor."""
+    if source.is_relative_to("/proc/self/fd"):
+        target.unlink(missing_ok=True)
+        # With a folder's descriptor, whatever it is, Python asks for linkat(2), which follows the symbolic link.
+        os.link(source, target, src_dir_fd=0, follow_symlinks=True)
+    else:
+        source.rename(target)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,10 +1,11 @@
 """Files that people send instead of an address: taken in piece by piece, kept for a day, read by fetches."""
 
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Text, cast, exists, func, select
@@ -12,6 +13,7 @@ from sqlalchemy import ColumnElement, Text, cast, exists, func, select
 from portal import access
 from portal.errors import BadRequest, Conflict, Fault, Invalid, NotFound, TooMany, Unauthorized, Unavailable
 from portal.extensions import db, gateways, settings
+from portal.incoming import path_of
 from portal.models import Task, Upload, User
 from portal.models.tasks import LIVE
 from portal.services import owners, storage
@@ -26,7 +28,7 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Received:
-    """A file on this machine, for whoever made it to remove."""
+    """A file on this machine; it may have no name, and be there as long as whoever made it keeps it open."""
 
     path: Path
     bytes: int
@@ -42,28 +44,25 @@ def announce(user: User, size: int | None) -> None:
     storage.check_room(user, size)
 
 
-def receive(stream: Readable, path: Path, size: int) -> Received:
-    """Write what comes to `path`. Raises `BadRequest` when it breaks off or is not of the announced size."""
+def receive(stream: Readable, file: BinaryIO, size: int) -> Received:
+    """Write what comes to `file`. Raises `BadRequest` when it breaks off or is not of the announced size."""
     digest, received = sha256(), 0
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("wb") as file:
-            while received <= size and (piece := stream.read(PIECE)):
-                file.write(piece)
-                digest.update(piece)
-                received += len(piece)
-    except OSError as error:
-        raise Unavailable("storage_full") from error
+    while received <= size and (piece := stream.read(PIECE)):
+        file.write(piece)
+        digest.update(piece)
+        received += len(piece)
+    file.flush()
     if received != size:
         raise BadRequest("upload_incomplete")
-    return Received(path, received, digest.hexdigest())
+    return Received(path_of(file), received, digest.hexdigest())
 
 
-def measured(path: Path) -> Received:
-    """A file that has been written already."""
-    with path.open("rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
-    return Received(path, path.stat().st_size, digest)
+def measured(file: IO[bytes]) -> Received:
+    """A file that has been written already, open to be read."""
+    file.flush()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return Received(path_of(file), size, file_digest(file, "sha256").hexdigest())  # type: ignore[arg-type]  # a file of ours
 
 
 def keep(user: User, name: str, received: Received) -> Upload:

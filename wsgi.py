@@ -1,4 +1,4 @@
-"""What the web server loads: `granian --interface wsgi wsgi:app`."""
+"""What the web server loads: `python -m portal.front`, or any other that speaks WSGI."""
 
 from portal.app import create_app
 

@@ -32,7 +32,7 @@ from portal.services import passwords
 ROOT = Path(__file__).parent.parent
 SHORT = os.environ.get("SHORT", "") not in ("", "0")
 SPEED_COUNTS = os.environ.get("SPEED_COUNTS", "1") != "0"  # the tests say no: they share their machine
-WORKERS, THREADS = 2, 16  # of the web: so many requests are in hand at once
+WORKERS = 2  # processes of the web
 CALLERS = 32
 PASSWORD = "walking along the sea"
 OPERATORS = ("135", "136", "137", "138", "139", "150", "151", "152", "158", "159", "182", "187", "188")
@@ -247,10 +247,8 @@ def program(running: Portal, name: str, *argv: str, **env: str) -> Child:
 
 def web(running: Portal, name: str = "web", port: int = 0, **env: str) -> Child:
     """A web on the portal's port, or on another."""
-    size = f"--workers {WORKERS} --blocking-threads {THREADS} --workers-kill-timeout 2"
-    address = f"--interface wsgi --host 127.0.0.1 --port {port or running.port} --no-ws"
-    granian = Path(sys.executable).with_name("granian")
-    return program(running, name, str(granian), *address.split(), *size.split(), "wsgi:app", **env)
+    options = f"--port {port or running.port} --processes {WORKERS}"
+    return program(running, name, sys.executable, "-m", "portal.front", *options.split(), **env)
 
 
 def answers(child: Child, port: int, seconds: float = 60) -> None:

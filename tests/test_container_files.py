@@ -1,8 +1,10 @@
 """The image and the compose file, checked without an engine: what they name exists, and no secret stands in them."""
 
 import importlib.util
+import json
 import re
 import shlex
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 import yaml
 
 from portal.config import Settings
+from portal.local.place import Place
+from portal.local.programs import of_the_portal
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -62,6 +66,15 @@ def test_every_command_names_what_exists(service: str) -> None:
     assert words[0] in {script.name for script in entry_points(group="console_scripts")}
     (module,) = [word.partition(":")[0] for word in words if re.match(r"wsgi(:app)?$|celery_app$", word)][-1:]
     assert (ROOT / f"{module}.py").exists()
+
+
+def test_image_compose_and_make_run_start_the_same_server(tmp_path: Path) -> None:
+    (command,) = [json.loads(rest) for name, rest in instructions() if name == "CMD"]
+    assert shlex.split(SERVICES["web"]["command"]) == command
+    here = of_the_portal(Place(tmp_path, "127.0.0.1", 8000, {}), 1).web.argv
+    assert [sys.executable, *command[1:3]] == list(here)[:3]
+    known = {"--host", "--port", "--processes"}  # where it listens, and how often: all else is the server's own
+    assert {word for word in [*command, *here] if word.startswith("--")} <= known
 
 
 @pytest.mark.parametrize("service", OURS)

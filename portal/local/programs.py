@@ -49,21 +49,14 @@ def of_the_portal(place: Place, sample_port: int) -> Programs:
     """What `make run` starts."""
     scripts = Path(sys.executable).parent
     concurrency = place.environ.get("WORKER_CONCURRENCY") or "2"
-    web = f"--interface wsgi --host {place.host} --port {place.port} --workers 1 --blocking-threads 16 --no-ws"
     worker = f"-A celery_app worker -Q default -c {concurrency} -l info --without-gossip --without-mingle"
     return Programs(
         migrate=[str(scripts / "flask"), "--app", "wsgi", "db", "upgrade"],
         web=Program(
             "web",
-            [
-                str(scripts / "granian"),
-                *web.split(),
-                "--workers-kill-timeout",
-                "2",
-                "wsgi:app",
-            ],
+            [sys.executable, "-m", "portal.front", "--host", place.host, "--port", str(place.port)],
             stage=1,
-            stopping=((signal.SIGTERM, 2.5),),
+            stopping=((signal.SIGTERM, 6.0),),
             death=signal.SIGTERM,
         ),
         others=[

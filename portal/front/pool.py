@@ -1,0 +1,69 @@
+"""The threads that Flask works in; one that hangs is given up, and a pool that hangs is noticed."""
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from loguru import logger
+
+from portal.front import terms
+
+
+class Pool:
+    """Any thread may submit; a step that raises is a bug of whoever submitted it."""
+
+    def __init__(self, threads: int = terms.THREADS) -> None:
+        self._size = threads
+        self._steps: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._busy: dict[threading.Thread, float] = {}  # since when
+        self._given_up: set[threading.Thread] = set()
+        self._came_back = time.monotonic()
+        for _ in range(threads):
+            self._add()
+
+    def submit(self, step: Callable[[], None]) -> None:
+        self._steps.put(step)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that more would only wait in vain."""
+        return self._steps.qsize() >= terms.WAITING
+
+    def is_hung(self) -> bool:
+        """All threads are at something, and for long none has come back."""
+        late = time.monotonic() - terms.HUNG_SECONDS
+        return len(self._busy) >= self._size and self._came_back < late and all(at < late for at in self._busy.values())
+
+    def replace_stuck(self) -> None:
+        """Have another thread in place of each that has been at one step for too long."""
+        for thread, since in list(self._busy.items()):
+            if time.monotonic() - since > terms.STUCK_SECONDS:
+                frame = sys._current_frames().get(thread.ident or 0)
+                where = "".join(traceback.format_stack(frame)[-6:]) if frame else ""
+                logger.error("front: a thread hangs and is given up, at:\n{}", where)
+                self._given_up.add(thread)
+                self._busy.pop(thread, None)
+                self._add()
+
+    @property
+    def given_up(self) -> int:
+        return len(self._given_up)
+
+    def _add(self) -> None:
+        threading.Thread(target=self._work, name="front", daemon=True).start()
+
+    def _work(self) -> None:
+        me = threading.current_thread()
+        while me not in self._given_up:
+            step = self._steps.get()
+            self._busy[me] = time.monotonic()
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001  # a thread that ended would be missed
+                logger.opt(exception=error).error("front")
+            self._busy.pop(me, None)
+            self._came_back = time.monotonic()
+        self._given_up.discard(me)

@@ -1,0 +1,82 @@
+"""One web process: the event loop, its threads, and its sign of life."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import uvloop
+from loguru import logger
+
+from portal.config import Settings
+from portal.front import terms
+from portal.front.answer import Application
+from portal.front.connection import Connection
+from portal.front.crowd import Crowd
+from portal.front.pool import Pool
+
+DISK_THREADS = 4
+_SWITCH_SECONDS = 0.001  # how long a thread keeps the interpreter from the loop
+
+
+class Web:
+    """What all connections of a process share."""
+
+    def __init__(self, application: Application, settings: Settings) -> None:
+        self.application = application
+        self.proxies = settings.trusted_proxies
+        self.folder: Path = settings.instance_path / "incoming"
+        self.stall_seconds, self.body_seconds = settings.fetch_stall_seconds, settings.fetch_max_seconds
+        self.loop = uvloop.new_event_loop()
+        self.pool = Pool()
+        self.crowd = Crowd()
+        self.is_stopping = False
+        self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
+
+    def run(self, listening: socket.socket, beat: int) -> None:
+        """Serve until SIGTERM. Writes a byte to the pipe `beat` each second, unless all threads hang."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self.stop)
+        serving = self.loop.create_server(lambda: Connection(self), sock=listening, backlog=2048)
+        self._server = self.loop.run_until_complete(serving)
+        self._look(beat)
+        self.loop.run_forever()
+
+    def stop(self) -> None:
+        """Take nothing new, and end when what is at hand is answered, or time is up."""
+        if not self.is_stopping:
+            self.is_stopping = True
+            self._server.close()
+            self.loop.call_later(terms.STOP_SECONDS, self.loop.stop)
+            self._end_if_idle()
+
+    def on_disk(self, step: Callable[[], None], done: Callable[[], None]) -> None:
+        """Have a thread of its own kind do it: a slow disk takes none from those who only ask."""
+        future = self._disk.submit(step)
+        future.add_done_callback(lambda _: self.loop.call_soon_threadsafe(done))
+
+    def _end_if_idle(self) -> None:
+        self.crowd.look(time.monotonic())
+        if not self.crowd.connections:
+            self.loop.stop()
+        self.loop.call_later(0.05, self._end_if_idle)
+
+    def _look(self, beat: int) -> None:
+        self.crowd.look(time.monotonic())
+        self.pool.replace_stuck()
+        if self.pool.given_up > terms.THREADS:
+            logger.error("front: too many threads hang: this process ends")
+            os._exit(1)
+        if not self.pool.is_hung():
+            try:
+                os.write(beat, b".")
+            except BlockingIOError:  # nobody reads for long: they will
+                pass
+            except OSError:  # who started this process is gone
+                os._exit(1)
+        self.loop.call_later(terms.BEAT_SECONDS, self._look, beat)

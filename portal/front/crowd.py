@@ -5,6 +5,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from portal.front import terms
+from portal.remote_address import form
 from portal.services.messages import network
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Crowd:
 
     def begins(self, connection: "Connection", client: str) -> str:
         """Count a request that has not come in full; answers the name it is counted by."""
-        name = network(client)
+        name = network(form(client))
         others, now = self._unfinished[name], time.monotonic()
         if len(others) >= terms.UNFINISHED:
             oldest, since = next(iter(others.items()))

@@ -51,7 +51,8 @@ def receive(stream: Readable, file: BinaryIO, size: int) -> Received:
         file.write(piece)
         digest.update(piece)
         received += len(piece)
-    file.flush()
+    if file.writable():
+        file.flush()
     if received != size:
         raise BadRequest("upload_incomplete")
     return Received(path_of(file), received, digest.hexdigest())
@@ -59,7 +60,8 @@ def receive(stream: Readable, file: BinaryIO, size: int) -> Received:
 
 def measured(file: IO[bytes]) -> Received:
     """A file that has been written already, open to be read."""
-    file.flush()
+    if file.writable():
+        file.flush()
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     return Received(path_of(file), size, file_digest(file, "sha256").hexdigest())  # type: ignore[arg-type]  # a file of ours

@@ -73,7 +73,8 @@ def count(model: Any) -> int:
 def sent(name: str, tmp_path: Path) -> Upload:
     file = tmp_path / "sent.csv"
     file.write_bytes(b"a\n1\n")
-    upload = uploads.keep(user(name), "sent.csv", uploads.measured(file))
+    with file.open("rb") as content:
+        upload = uploads.keep(user(name), "sent.csv", uploads.measured(content))
     db.session.commit()
     return upload
 
@@ -213,8 +214,8 @@ def test_a_file_that_was_coming_is_not_kept(app: APIFlask, tmp_path: Path) -> No
         alice, before = user("alice"), {stored.key for stored in gateways().store.listed()}
         uploads.announce(alice, 4)
         switch(active=False)
-        with pytest.raises(Unauthorized):
-            uploads.keep(alice, "sent.csv", uploads.measured(file))
+        with file.open("rb") as content, pytest.raises(Unauthorized):
+            uploads.keep(alice, "sent.csv", uploads.measured(content))
         db.session.rollback()
         assert count(Upload) == 0 and {stored.key for stored in gateways().store.listed()} == before
 

@@ -32,7 +32,13 @@ DATA_SENTENCES: dict[str, Any] = {
     "url_credentials": _("Leave user name and password out of the address."),
     "url_port": _("Port %(port)s may not be fetched from. Ask your administrator to allow it."),
     "url_not_allowed": _("This address may not be fetched: it is not on the public internet."),
-    "host_unresolvable": _("There is no server by the name %(host)s. Check the address."),
+    "host_unresolvable": _(
+        "There is no public server by the name %(host)s. Check the address; an administrator can allow servers of your "
+        "network."
+    ),
+    "addresses_too_many": _(
+        "Too many of your addresses lead to no public server. Check them, wait %(wait)s, then try again."
+    ),
     "connection_failed": _("The server could not be reached. Check the address, or try again later."),
     "connection_closed": _("The server broke off after %(received)s of %(total)s. Try again later."),
     "connection_closed?": _("The server broke off before the file was whole. Try again later."),

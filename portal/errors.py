@@ -79,5 +79,17 @@ class Fault(Exception):
         super().__init__(code)
 
 
+class Blocked(Fault):
+    """An address that must not be fetched from, or a name that is nowhere, which is told in the same words.
+
+    `reason` ("literal", "inward", "absent", "peer"), `host` and `ip` are for the operator's log alone: the owner must
+    not learn whether a server of the inside exists.
+    """
+
+    def __init__(self, code: str, /, reason: str, host: str, ip: str = "", **params: Any) -> None:
+        self.reason, self.host, self.ip = reason, host, ip
+        super().__init__(code, **params)
+
+
 class Stopped(Exception):
     """The work was asked to stop (cancelled, or another attempt owns it): leave quietly, write nothing."""

@@ -46,6 +46,10 @@ EVENTS = {
     "factor.failed": _("Wrong two-factor code"),
     "factor.recovery_used": _("Recovery code used"),
     "factor.recovery_renewed": _("New recovery codes made"),
+    "ssrf.blocked": _("An address that must not be fetched was refused"),
+    "ssrf.limited": _("Fetches refused: too many addresses that cannot be fetched"),
+    "authz.denied": _("Asked for what is not theirs"),
+    "auth.spray": _("Many accounts were tried with wrong passwords"),
     "prefix.stopped": _("SMS to numbers that begin with %(prefix)s stopped"),
     "prefix.lifted": _("SMS to numbers that begin with %(prefix)s allowed again"),
 }

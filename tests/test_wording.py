@@ -10,7 +10,7 @@ from portal.wording import SENTENCES, sentence
 
 PORTAL = Path(__file__).parent.parent / "portal"
 RAISED = re.compile(
-    r"(?:Fault|Invalid|BadRequest|Unauthorized|NotFound|Conflict|TooMany|Unavailable|_out_of_time)\("
+    r"(?:Fault|Blocked|Invalid|BadRequest|Unauthorized|NotFound|Conflict|TooMany|Unavailable|_out_of_time)\("
     r"(?:watch, limits, )?\s*f?\"([a-z_]+)\""
 )
 

@@ -35,7 +35,14 @@ def create(body: TaskBody) -> Any:
 
     The answer is the task as it was accepted; how it stands is at `Location`.
     """
-    task = tasks.submit(guards.user(), body.kind, body.params, key=_idempotency_key(), countdown=body.countdown)
+    task = tasks.submit(
+        guards.user(),
+        body.kind,
+        body.params,
+        key=_idempotency_key(),
+        countdown=body.countdown,
+        visitor=guards.visitor(),
+    )
     headers = {"Location": url_for(".show", uuid=task.uuid), **_quota()}
     db.session.commit()
     return dump(task) | {"poll_after": 1}, 202, headers  # whenever it is asked again

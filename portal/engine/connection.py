@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from portal.engine.guard import Address, Sockaddr
-from portal.errors import Fault
+from portal.errors import Blocked
 
 
 class Watch:
@@ -124,7 +124,7 @@ class Connection(http.client.HTTPConnection):
                 self._watch.guard(sock)
                 sock.connect(sockaddr)
                 if not _same_host(sock.getpeername()[0], sockaddr[0]):
-                    raise Fault("url_not_allowed")
+                    raise Blocked("url_not_allowed", "peer", self._address.host, str(sock.getpeername()[0]))
                 sock.settimeout(None)
                 return sock
             except OSError as failure:

@@ -4,12 +4,13 @@ import ipaddress
 import re
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from portal.engine.stop import Stop
-from portal.errors import Fault
+from portal.errors import Blocked, Fault
 
 LONGEST_URL = 2048
 LOOKUP_SECONDS = 10.0
@@ -42,15 +43,20 @@ _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffd\ud800-\udfff]")
 _TARGET_SAFE = "/?:@!$&'()*+,;=-._~%[]"
+_ABSENT = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}  # none, or one without an address
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
 class Policy:
-    """`allow_hosts` opens exactly these (host, port) pairs, whatever their address; `ports` is for all others."""
+    """`allow_hosts` opens exactly these (host, port) pairs, whatever their address; `ports` is for all others.
+
+    A name is refused after a whole number of `band_seconds`, so that the time does not tell what the sentence hides.
+    """
 
     allow_hosts: frozenset[tuple[str, int]] = frozenset()
     ports: frozenset[int] = frozenset({80, 443})
+    band_seconds: float = 0
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def check_url(url: str, policy: Policy) -> Address:
         return address
     literal = _literal(host)
     if host == "localhost" or host.endswith(".localhost") or (literal and not is_public(literal)):
-        raise Fault("url_not_allowed")
+        raise Blocked("url_not_allowed", "literal", host, str(literal or ""))
     if port not in policy.ports:
         raise Fault("url_port", port=port)
     return address
@@ -103,17 +109,39 @@ def check_url(url: str, policy: Policy) -> Address:
 def resolve(address: Address, policy: Policy, stop: Stop | None = None) -> list[Sockaddr]:
     """The socket addresses that may be connected to, all of them checked; never empty.
 
-    Raises `Fault`: `host_unresolvable`, or `url_not_allowed` when any answer is not public.
+    Raises `Fault`: `host_unresolvable`, also when any answer is not public: nobody is told which names are inside.
     """
-    answers = _lookup(address, stop or Stop())
-    if (address.host, address.port) not in policy.allow_hosts:
-        for family, sockaddr in answers:
-            text = str(sockaddr[0])
-            if family not in (socket.AF_INET, socket.AF_INET6) or "%" in text:
-                raise Fault("url_not_allowed")
-            if not is_public(ipaddress.ip_address(text)):
-                raise Fault("url_not_allowed")
+    stop, began = stop or Stop(), time.monotonic()
+    try:
+        answers = _lookup(address, stop)
+        if (address.host, address.port) not in policy.allow_hosts:
+            _check_all(address, answers)
+    except Blocked:
+        _wait_for_band(began, policy.band_seconds, stop)
+        raise
     return answers
+
+
+def _check_all(address: Address, answers: list[Sockaddr]) -> None:
+    for family, sockaddr in answers:
+        ip = str(sockaddr[0])
+        known = family in (socket.AF_INET, socket.AF_INET6) and "%" not in ip
+        if not known or not is_public(ipaddress.ip_address(ip)):
+            raise _nowhere(address, "inward", ip)
+
+
+def _nowhere(address: Address, reason: str, ip: str = "") -> Blocked:
+    blocked = Blocked("host_unresolvable", reason, address.host, ip)
+    blocked.params = {"host": address.host}
+    return blocked
+
+
+def _wait_for_band(began: float, band: float, stop: Stop) -> None:
+    if band > 0:
+        over = threading.Event()
+        with stop.interrupting(over.set):
+            over.wait(band - (time.monotonic() - began) % band)
+        stop.check()
 
 
 def is_public(ip: IP) -> bool:
@@ -136,7 +164,7 @@ def _split(authority: str, default_port: int) -> tuple[str, int]:
         if not bracket or not parts or parts["host"]:
             raise Fault("url_malformed")
         if "%" in inside:
-            raise Fault("url_not_allowed")
+            raise Blocked("url_not_allowed", "literal", host)
     else:
         parts = _PORT.fullmatch(authority)
         if not parts:
@@ -156,7 +184,7 @@ def _ascii(host: str) -> str:
         raise Fault("url_malformed") from None
     labels = ascii_host.rstrip(".").split(".")
     if _NUMERIC.fullmatch(labels[-1]) and (not host.isascii() or not _literal(ascii_host)):
-        raise Fault("url_not_allowed")
+        raise Blocked("url_not_allowed", "literal", ascii_host)
     if not _NAME.fullmatch(ascii_host):
         raise Fault("url_malformed")
     return ascii_host
@@ -189,6 +217,7 @@ def _lookup(address: Address, stop: Stop) -> list[Sockaddr]:
         answered = done.wait(LOOKUP_SECONDS)
     stop.check()
     if not answers:
-        absent = bool(problems) and getattr(problems[0], "errno", None) == socket.EAI_NONAME
-        raise Fault("host_unresolvable", passing=not answered or not absent, host=address.host)
+        if answered and problems and getattr(problems[0], "errno", None) in _ABSENT:
+            raise _nowhere(address, "absent")
+        raise Fault("host_unresolvable", passing=True, host=address.host)
     return answers

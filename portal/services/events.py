@@ -23,6 +23,8 @@ from portal.services.paging import Page, page
 from portal.wording import EVENTS
 
 _KEY = "events"
+# They tell what the answers do not: which names exist inside, which ids are somebody else's.
+_FOR_OPERATORS = ("ssrf.blocked", "ssrf.limited", "authz.denied", "auth.spray")
 GENESIS = "0" * 64
 
 
@@ -32,6 +34,9 @@ class Visitor:
 
     address: str = ""
     user_agent: str = ""
+
+
+NOBODY = Visitor()
 
 
 @dataclass(frozen=True)
@@ -82,10 +87,11 @@ def _noted(
     return _Noted(kind, user_id, user_id if actor_id is None else actor_id, visitor, details)
 
 
-def list_for(user: User, *, cursor: int | None = None, limit: int) -> Page[Event]:
-    """What happened to the user's account, newest first."""
+def list_for(user: User, *, cursor: int | None = None, limit: int, whole: bool = False) -> Page[Event]:
+    """What happened to the user's account, newest first; `whole` with what is for operators alone."""
     mine = Event.user_id, user.id
-    return page(select(Event), Event, key=Event.position, of=mine, cursor=cursor, limit=limit)
+    query = select(Event) if whole else select(Event).where(Event.kind.not_in(_FOR_OPERATORS))
+    return page(query, Event, key=Event.position, of=mine, cursor=cursor, limit=limit)
 
 
 def list_all(

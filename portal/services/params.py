@@ -33,6 +33,7 @@ def fetch_policy() -> guard.Policy:
     return guard.Policy(
         settings().allowed_targets,
         frozenset(int(port) for port in settings().fetch_ports),
+        band_seconds=1,
     )
 
 
@@ -101,7 +102,7 @@ def _source(user: User, params: dict[str, Any]) -> tuple[dict[str, str], str]:
     try:
         guard.check_url(url, fetch_policy())
     except Fault as fault:
-        raise Invalid(fault.code, field="params.url", **fault.params) from None
+        raise Invalid(fault.code, field="params.url", **fault.params) from fault
     return {"url": url}, ""
 
 

@@ -13,8 +13,9 @@ from portal.errors import Conflict, Invalid, NotFound, TooMany, Unavailable
 from portal.extensions import db, settings
 from portal.models import Dataset, Export, Task, TaskEvent, User
 from portal.models.tasks import ENDED, LIVE, STATUSES, WAITING
-from portal.services import after_commit, keys, live, quotas, request_headers, storage
+from portal.services import after_commit, keys, live, quotas, refused_addresses, request_headers, storage
 from portal.services.copies import RETRYABLE, TaskCopy, copy_of
+from portal.services.events import NOBODY, Visitor
 from portal.services.paging import Page, page
 from portal.services.params import checked_params
 
@@ -71,12 +72,13 @@ def submit(
     *,
     key: str | None = None,
     countdown: int = 0,
+    visitor: Visitor = NOBODY,
 ) -> TaskCopy:
     """A new task as it was accepted, to start in `countdown` seconds. The same key again answers the same, for a day.
 
     Raises `Invalid`; `TooMany` or `Unavailable` when as many wait as may.
     """
-    checked, headers = checked_params(user, kind, params)
+    checked, headers = _checked(user, kind, params, visitor)
     sent = keys.digest(kind, checked, countdown, *([request_headers.digest(headers)] if headers else []))
     quotas.one_at_a_time(user)
     if key is not None:
@@ -91,6 +93,15 @@ def submit(
     if key is not None:
         keys.keep(task, key, sent)
     return copy_of(task)
+
+
+def _checked(
+    user: User, kind: str, params: dict[str, Any], visitor: Visitor = NOBODY
+) -> tuple[dict[str, Any], dict[str, str]]:
+    if not params.get("url"):
+        return checked_params(user, kind, params)
+    with refused_addresses.counted(user.id, visitor):
+        return checked_params(user, kind, params)
 
 
 def _add(user: User, kind: str, params: dict[str, Any], *, countdown: int = 0, retry_of: UUID | None = None) -> Task:
@@ -176,7 +187,7 @@ def again(user: User, before: Task) -> TaskCopy:
 def _once_more(user: User, before: Task, retry_of: UUID | None = None, **changed: Any) -> TaskCopy:
     given = {name: value for name, value in before.params.items() if name != "headers"}
     try:
-        checked, _ = checked_params(user, before.kind, {**given, **changed})
+        checked, _ = _checked(user, before.kind, {**given, **changed})
     except NotFound:
         raise Conflict("source_gone") from None
     storage.check_room(user)

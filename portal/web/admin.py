@@ -47,7 +47,7 @@ def users() -> ResponseReturnValue:
 def user(uuid: UUID) -> ResponseReturnValue:
     """One person, what may be changed of them, and their history."""
     who = admin.get_user(uuid)
-    found = events.list_for(who, cursor=cursor.wanted(), limit=HISTORY_ROWS)
+    found = events.list_for(who, cursor=cursor.wanted(), limit=HISTORY_ROWS, whole=True)
     return render_template(
         "admin/user.html",
         user=who,

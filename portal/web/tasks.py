@@ -62,7 +62,9 @@ def create() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return page_of(form, 422)
     try:
-        task = tasks.submit(guards.user(), "fetch", form.params(), key=key_of(form.nonce.data))
+        task = tasks.submit(
+            guards.user(), "fetch", form.params(), key=key_of(form.nonce.data), visitor=guards.visitor()
+        )
     except PortalError as error:
         db.session.rollback()
         again = {"Retry-After": str(error.retry_after)} if error.retry_after else {}

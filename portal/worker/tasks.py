@@ -15,10 +15,10 @@ from portal.engine import download
 from portal.engine import export as exporting
 from portal.engine import fetch as fetching
 from portal.engine.convert import THREADS
-from portal.errors import Stopped
+from portal.errors import Blocked, Stopped
 from portal.extensions import RedisError, db, gateways, redis, settings
 from portal.models import Upload
-from portal.services import datasets, exports, leftovers, request_headers, runs, storage, uploads
+from portal.services import datasets, exports, leftovers, refused_addresses, request_headers, runs, storage, uploads
 from portal.services.params import fetch_policy, reading_of, wanted_of
 from portal.worker.claimed import Run, claimed
 
@@ -36,7 +36,7 @@ def _fetch(run: Run) -> None:
     upload = uploads.of_run(owner, params) if "upload" in params else None
     headers = request_headers.opened(run.copy)
     db.session.commit()  # no connection is held while it works
-    with _source(run, upload, headers) as source:
+    with _source(run, upload, headers) as source, _noting_refusals(run):
         fetched = fetching.to_parquet(
             source,
             run.folder,
@@ -58,6 +58,15 @@ def _fetch(run: Run) -> None:
     if published is None:
         raise Stopped
     leftovers.drop(run.copy, own=False)
+
+
+@contextmanager
+def _noting_refusals(run: Run) -> Iterator[None]:
+    try:
+        yield
+    except Blocked as blocked:
+        refused_addresses.note(run.copy, blocked)
+        raise
 
 
 @contextmanager

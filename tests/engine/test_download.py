@@ -258,7 +258,7 @@ def test_the_checked_address_is_the_connected_one(site: Site, get: Get, monkeypa
     monkeypatch.setattr(socket.socket, "connect", connect)
     assert get.fault("http://rebind.example/").code == "connection_failed"
     assert (asked, connected) == (["rebind.example"], [("93.184.215.14", 80)])
-    assert get.fault("http://rebind.example/").code == "url_not_allowed"
+    assert get.fault("http://rebind.example/").code == "host_unresolvable"
     assert len(connected) == 1
 
 

@@ -2,6 +2,8 @@
 
 import ipaddress
 import socket
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from portal.engine.guard import Policy, check_url, is_public, resolve
 from portal.engine.stop import Stop
-from portal.errors import Fault
+from portal.errors import Blocked, Fault, Stopped
 
 OPEN = Policy()
 
@@ -144,7 +146,11 @@ def test_no_name_for_a_private_address(answers: Answers, ip: str) -> None:
         answers(ips)
         with pytest.raises(Fault) as caught:
             resolve(check_url("http://example.com/", OPEN), OPEN)
-        assert (caught.value.code, caught.value.passing, caught.value.params) == ("url_not_allowed", False, {})
+        assert (caught.value.code, caught.value.passing, caught.value.params) == (
+            "host_unresolvable",
+            False,
+            {"host": "example.com"},
+        )
 
 
 def test_public_answers_are_returned_once_in_order(answers: Answers) -> None:
@@ -155,7 +161,9 @@ def test_public_answers_are_returned_once_in_order(answers: Answers) -> None:
     ]
 
 
-@pytest.mark.parametrize(("number", "passing"), [(socket.EAI_NONAME, False), (socket.EAI_AGAIN, True)])
+@pytest.mark.parametrize(
+    ("number", "passing"), [(socket.EAI_NONAME, False), (socket.EAI_NODATA, False), (socket.EAI_AGAIN, True)]
+)
 def test_an_unresolvable_name(monkeypatch: pytest.MonkeyPatch, number: int, passing: bool) -> None:
     def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
         raise socket.gaierror(number, "no")
@@ -165,3 +173,52 @@ def test_an_unresolvable_name(monkeypatch: pytest.MonkeyPatch, number: int, pass
         resolve(check_url("http://nowhere.example/", OPEN), OPEN, Stop())
     assert (caught.value.code, caught.value.passing) == ("host_unresolvable", passing)
     assert caught.value.params == {"host": "nowhere.example"}
+
+
+def refusal(answers: Answers, monkeypatch: pytest.MonkeyPatch, ips: list[str], band: float) -> tuple[Blocked, float]:
+    """What is said of a name that leads there, or nowhere, and after how long (s)."""
+    if ips:
+        answers(ips)
+    else:
+        monkeypatch.setattr(socket, "getaddrinfo", _nowhere)
+    began = time.monotonic()
+    with pytest.raises(Blocked) as caught:
+        resolve(check_url("http://name.example/x?token=1", OPEN), Policy(band_seconds=band), Stop())
+    return caught.value, time.monotonic() - began
+
+
+def _nowhere(*_: Any, **__: Any) -> list[Any]:
+    time.sleep(0.05)  # who does not know has to ask others
+    raise socket.gaierror(socket.EAI_NONAME, "no")
+
+
+@pytest.mark.parametrize("ip", ["10.0.0.7", "127.0.0.1", "fd00::7", "169.254.169.254", "100.100.100.200"])
+def test_a_name_inside_is_refused_as_one_that_is_nowhere(
+    answers: Answers, monkeypatch: pytest.MonkeyPatch, ip: str
+) -> None:
+    """In words, in whether it is tried again, in time; what it was is for the operator's log."""
+    (inside, took_inside), (nowhere, took_nowhere) = (
+        refusal(answers, monkeypatch, ips, 0.3) for ips in ([ip], list[str]())
+    )
+    for fault in (inside, nowhere):
+        assert (fault.code, fault.passing, fault.params) == ("host_unresolvable", False, {"host": "name.example"})
+    assert ((inside.reason, inside.ip), (nowhere.reason, nowhere.ip)) == (("inward", ip), ("absent", ""))
+    assert min(took_inside, took_nowhere) >= 0.3  # the next whole band
+
+
+def test_a_name_is_refused_at_once_to_who_is_told_to_stop(answers: Answers) -> None:
+    answers(["10.0.0.7"])
+    stop = Stop()
+    threading.Timer(0.1, stop.set).start()
+    with pytest.raises(Stopped):
+        resolve(check_url("http://name.example/", OPEN), Policy(band_seconds=60), stop)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1/", "http://localhost/", "http://0x7f.1/", "http://[fe80::1%25eth0]/"]
+)
+def test_what_needs_no_name_service_is_refused_for_what_it_is(url: str) -> None:
+    with pytest.raises(Fault) as caught:
+        check_url(url, OPEN)
+    assert caught.value.code in ("url_not_allowed", "url_malformed")
+    assert caught.value.code == "url_malformed" or (isinstance(caught.value, Blocked) and caught.value.host)

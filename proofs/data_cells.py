@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -50,8 +51,11 @@ FORMULAS = (
     "\u200b=1+1", "\ufeff=1+1", "\u00a0=1+1", "\x00=1+1", "=DDE(\"cmd\";\"x\")", "-2+3+cmd|' /C calc'!A0", "+",
     "=", "@", "-", "%0A=1+1", "=IMPORTXML(\"http://x.example\")", "=WEBSERVICE(\"http://x.example\")",
     "|=1", "\v=1", "\f=1",
+    "a;=1+1", "a;b;=1+1;c", "a\t=1+1", "a|@SUM(1,1)", "a;-1+cmd|' /C calc'!A0", "a; \"=1+1", "a;＝1+1", "a;'x;=1;-2",
+    "a\n=1+1", "a\r\n+cmd|' /C calc'!A0;", "a\n-HYPERLINK(\"http://x.example\")", "a;\u200b=1+1", "a;\x00=1+1",
 )  # fmt: skip
 NOT_FINITE = (math.inf, -math.inf, math.nan)
+SEPARATORS = (",", ";", "\t", "|")
 LIVE = set("=+-@＝＋－＠﹢﹣﹫\t\r\n\x00")
 
 
@@ -127,6 +131,9 @@ def formulas(report: Report, desk: Desk) -> None:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = list(csv.reader(file, delimiter="\t" if way["format"] == "tsv" else ","))[1:]
         _judge(report, " ".join(way.values()), [row[0] for row in table], [row[1:] for row in table], numbers)
+        path = _exported(desk, dataset, way | {"columns": ["number", "text", "share", "far"]})
+        split = [cell for separator in SEPARATORS for cell in live_cells(path, separator)]
+        report.check(f"{' '.join(way.values())}: live cells, however it is split", split, [])
     path = _exported(desk, dataset, {"format": "xlsx"})
     sheet = openpyxl.load_workbook(path).active
     assert sheet is not None
@@ -146,7 +153,21 @@ def formulas(report: Report, desk: Desk) -> None:
     report.check("xlsx: texts that were changed", changed, [])
 
 
-def _exported(desk: Desk, dataset: str, way: dict[str, str]) -> Path:
+def live_cells(path: Path, separator: str) -> list[str]:
+    """What would run in a program that splits a file there, and knows a quote only where a cell begins."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        cells = [cell for row in csv.reader(file, delimiter=separator) for cell in row]
+    return [cell for cell in cells if _first(cell) in LIVE - {"", "\t", "\r", "\n", "\x00"} and not _is_number(cell)]
+
+
+def _is_number(cell: str) -> bool:
+    """Of what separates cells elsewhere, too, it is the first: with the rest behind it that is no formula."""
+    return bool(
+        re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?|-?inf|nan", re.split("[,;\t|]", cell.strip("\r\n"))[0].rstrip('"'))
+    )
+
+
+def _exported(desk: Desk, dataset: str, way: dict[str, Any]) -> Path:
     path = desk.folder / f"formulas.{way['format']}"
     desk.download(desk.run("export", dataset=dataset, **way)["uuid"], path)
     return path

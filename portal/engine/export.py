@@ -146,7 +146,7 @@ class _Job:
         format_ = self.wanted.format
         if format_ == "xlsx":
             return self._xlsx(connection)
-        return self._whole(connection, _PARQUET if format_ == "parquet" else text_target.options(format_))
+        return self._whole(connection, _PARQUET if format_ == "parquet" else text_target.options(self.columns, format_))
 
     def frugal(self, connection: duckdb.DuckDBPyConnection) -> Exported:
         if self.wanted.format == "xlsx":
@@ -177,7 +177,7 @@ class _Job:
                 whole.write(b"[\n\t" if array else b"")
                 for start in range(0, max(1, total), step):
                     some = f"(FROM {self._all} LIMIT {step} OFFSET {start})"
-                    options = text_target.options(self.wanted.format, header=not start, array=False)
+                    options = text_target.options(self.columns, self.wanted.format, header=not start, array=False)
                     more = self._copied(connection, some, slice_, options)
                     with slice_.open("rb") as lines:
                         for n, line in enumerate(lines):

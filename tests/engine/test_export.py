@@ -13,15 +13,16 @@ import openpyxl
 import pytest
 
 from portal.engine import export as export_module
-from portal.engine import xlsx_target
+from portal.engine import text_target, xlsx_target
 from portal.engine.columns import Column
 from portal.engine.export import FORMATS, Exported, Wanted, checked, ending, export, media_type
+from portal.engine.harmless import Harmless
 from portal.engine.meter import Meter
 from portal.engine.query import Condition
 from portal.engine.stop import Stop
 from portal.engine.zstd import zstd
 from portal.errors import Fault, Stopped
-from proofs.data_cells import FORMULAS
+from proofs.data_cells import FORMULAS, SEPARATORS, live_cells
 
 COLUMNS = [Column("n", "integer"), Column("城市", "text"), Column("at", "timestamp with time zone")]
 
@@ -48,7 +49,8 @@ def made(source: Path, folder: Path, *, max_bytes: int = 10**9, stop: Stop | Non
     return done
 
 
-TEXT = 'n,城市,at\n1,上海,2026-01-01T19:04:05Z\n2,"",\n3,,\n4,\'=1+1,\n5,-5,\n'
+TEXT = 'n,"城市",at\n1,"上海",2026-01-01T19:04:05Z\n2,"",\n3,,\n4,"\'=1+1",\n5,"-5",\n'
+TABS = 'n\t城市\tat\n1\t上海\t2026-01-01T19:04:05Z\n2\t""\t\n3\t\t\n4\t\'=1+1\t\n5\t-5\t\n'
 
 
 def test_csv_in_each_encoding_and_packing(source: Path, tmp_path: Path) -> None:
@@ -56,7 +58,7 @@ def test_csv_in_each_encoding_and_packing(source: Path, tmp_path: Path) -> None:
     assert made(source, tmp_path, format="csv", encoding="utf-8-bom").path.read_bytes() == TEXT.encode("utf-8-sig")
     assert made(source, tmp_path, format="csv", encoding="gb18030").path.read_bytes() == TEXT.encode("gb18030")
     packed = made(source, tmp_path, format="tsv", packing="gzip").path.read_bytes()
-    assert gzip.decompress(packed).decode() == TEXT.replace(",", "\t")
+    assert gzip.decompress(packed).decode() == TABS
     packed = made(source, tmp_path, format="csv", packing="zstd").path.read_bytes()
     assert zstd.decompress(packed).decode() == TEXT
 
@@ -173,17 +175,47 @@ def test_a_text_too_long_for_a_cell(tmp_path: Path) -> None:
     assert (caught.value.code, caught.value.params) == ("xlsx_cell_too_long", {"column": "t", "row": 1})
 
 
-def test_the_rule_is_the_same_in_python_and_in_sql() -> None:
-    from portal.engine import harmless
-    from portal.engine.values import literal
+HONEST = [
+    "",
+    "a",
+    "-1",
+    "+1.5",
+    "-3e4",
+    "1-2",
+    "a=b",
+    "'",
+    "5;-1;-2;+3.5",
+    "a;'-5",
+    "a; -5 ;b",
+    "x\n- one\n- two",
+    "T:\n+86 1",
+]
 
-    texts = [*FORMULAS, "", "a", "-1", "+1.5", "-3e4", "+8613800138000", "1-2", "a=b", "'", "- x"]
-    rule = harmless.sql("t", literal(harmless.DANGEROUS), literal(harmless.NUMBER))
+
+@pytest.mark.parametrize("rule", text_target.HARMLESS.values(), ids=text_target.HARMLESS)
+def test_the_rule_is_the_same_in_python_and_in_sql(rule: Harmless) -> None:
+    texts = [*FORMULAS, *HONEST, "+8613800138000", "- x", "a;- x", "a, -b", "a;\ufdd0b"]
     with duckdb.connect() as connection:
-        found = connection.execute(f"SELECT {rule} FROM (SELECT unnest(?) AS t)", [texts]).fetchall()
-    assert [row[0] for row in found] == [harmless.text(text) for text in texts]
-    assert all(harmless.text(text).startswith("'") for text in FORMULAS)
-    assert [text for text in texts[len(FORMULAS) :] if harmless.text(text) != text] == ["- x"]
+        found = connection.execute(f"SELECT {rule.text_sql('t')} FROM (SELECT unnest(?) AS t)", [texts]).fetchall()
+    assert [row[0] for row in found] == [rule.text(text) for text in texts]
+    assert all(rule.text(text) != text for text in FORMULAS)
+    assert [rule.text(text) for text in HONEST] == HONEST
+    assert (rule.text("- x"), rule.text("a;- x"), rule.text("a;b")) == ("'- x", "a;'- x", "a;b")
+
+
+@pytest.mark.parametrize("format_", ["csv", "tsv"])
+def test_no_cell_runs_however_the_file_is_split(format_: str, tmp_path: Path) -> None:
+    """Spreadsheets split at what their country separates lists with, and know quotes only where a cell begins."""
+    source, work = tmp_path / "source", tmp_path / "work"
+    work.mkdir()
+    query = "SELECT -1 AS n, unnest($texts) AS t, [t] AS l, {'k;=1': t} AS s, t AS \"h;=1\""
+    duckdb.connect().execute(f"COPY ({query}) TO '{source}' (FORMAT parquet)", {"texts": FORMULAS})
+    columns = [
+        Column(*pair) for pair in [("n", "integer"), ("t", "text"), ("l", "text[]"), ("s", "struct"), ("h;=1", "text")]
+    ]
+    done = export(source, columns, Wanted(format_), work, threads=1, max_bytes=10**9, stop=Stop(), meter=Meter())
+    assert done.rows == len(FORMULAS)
+    assert [cell for separator in SEPARATORS for cell in live_cells(done.path, separator)] == []
 
 
 @pytest.fixture(scope="module")

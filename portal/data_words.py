@@ -107,6 +107,10 @@ DATA_SENTENCES: dict[str, Any] = {
     "parquet_corrupt": _("The Parquet file is damaged or cut off. Fetch it again, or have it made anew."),
     "parquet_encrypted": _("The Parquet file is encrypted. Have it made without encryption."),
     "xlsx_corrupt": _("The workbook is damaged. Open it in a spreadsheet program and save it again."),
+    "xlsx_swollen": _(
+        "The workbook is far larger inside than workbooks are (%(part)s). Copy the data into a new workbook, or save "
+        "the sheet as CSV."
+    ),
     "sheet_unknown": _("There is no sheet “%(sheet)s”. The workbook has: %(names)s."),
     "zstd_corrupt": _("The zstd file is damaged or cut off. Fetch it again, or have it made anew."),
     "zip_corrupt": _("The zip archive is damaged or cut off. Fetch it again, or have it made anew."),
@@ -116,6 +120,18 @@ DATA_SENTENCES: dict[str, Any] = {
     "zip_choose": _("There are %(count)s files in the zip archive. Choose one: %(names)s."),
     "zip_no_member": _("There is no file “%(member)s” in the zip archive. It has: %(names)s."),
     "too_many_columns": _("The file has %(columns)s columns, more than the limit of %(limit)s."),
+    "too_much_memory": _(
+        "Working on this file takes more memory than one task may hold (%(limit)s). Split the file, or send it as CSV; "
+        "it was not tried again."
+    ),
+    "took_too_long": _(
+        "Working on this file was stopped after %(seconds)s seconds: it takes far longer than files of its size do. "
+        "Split it, or send it in a plainer format, such as CSV."
+    ),
+    "reader_crashed": _(
+        "The program that reads files broke down on this one, so it was not tried again. Save the file anew, or in "
+        "another format; if it stays, tell your administrator."
+    ),
     "rows_too_big": _("Single rows are too large. Split columns or shorten their texts, then try again."),
     # storage
     "disk_full": _("The disk is full. Your administrator has to make room; then try again."),

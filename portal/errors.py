@@ -78,6 +78,10 @@ class Fault(Exception):
         self.params: Mapping[str, Any] = params
         super().__init__(code)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It travels between processes whole, whatever its class is made with."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
+
 
 class Blocked(Fault):
     """An address that must not be fetched from, or a name that is nowhere, which is told in the same words.

@@ -186,7 +186,7 @@ SENTENCES = {
 }
 
 _SIZES = {"bytes", "total", "rate", "received"}
-_SIZE_LIMITS = {"too_large", "quota_kept", "quota_fetched"}
+_SIZE_LIMITS = {"too_large", "too_much_memory", "quota_kept", "quota_fetched"}
 
 
 def sentence(said: Mapping[str, Any]) -> str:

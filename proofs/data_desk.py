@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from proofs.fleet import Caller, Fleet, Member, fleet
 
 MB, GB = 1024**2, 1024**3
 END_SECONDS = 1800.0
+LOOK_SECONDS = 0.005
 
 
 class Desk:
@@ -112,15 +114,26 @@ class Desk:
     def worker_pids(self) -> list[int]:
         return [pid for worker in self.fleet.workers for pid in self.fleet.children_of(worker)]
 
-    def forget_peaks(self, pids: list[int]) -> None:
-        for pid in pids:
+    @contextmanager
+    def peak(self) -> Iterator[list[int]]:
+        """Meanwhile: the highest resident memory of the worker's slots and of what they start, in bytes, at [0]."""
+        slots, most, over = self.worker_pids(), [0], threading.Event()
+        for pid in slots:
             with suppress(OSError):
                 Path(f"/proc/{pid}/clear_refs").write_text("5")
 
-    @staticmethod
-    def peak(pids: list[int]) -> int:
-        """The highest resident memory of any of these since it was forgotten, in bytes."""
-        return max((_status(pid, "VmHWM") for pid in pids), default=0)
+        def look() -> None:
+            while not over.wait(LOOK_SECONDS):
+                pids = [*slots, *(child for pid in slots for child in _children(pid))]
+                most[0] = max(most[0], *(_status(pid, "VmHWM") for pid in pids))
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            yield most
+        finally:
+            over.set()
+            looking.join()
 
     @staticmethod
     def resident(pids: list[int]) -> int:
@@ -128,6 +141,14 @@ class Desk:
 
     def web_pids(self) -> list[int]:
         return [pid for web in self.fleet.webs for pid in self.fleet.children_of(web)]
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, path.read_text().split())
+    return found
 
 
 def _status(pid: int, name: str) -> int:

@@ -39,19 +39,18 @@ def exports(report: Report, desk: Desk) -> None:
 
 def _one(report: Report, desk: Desk, dataset: str, wanted: dict[str, str]) -> None:
     what = " ".join(wanted.values())
-    pids = desk.worker_pids()
-    desk.forget_peaks(pids)
     began = time.monotonic()
-    uuid = desk.submit("export", dataset=dataset, **wanted)
-    early, looks = 0, 0
-    while desk.ask("GET", f"/tasks/{uuid}").body["poll_after"]:
-        looks += 1
-        status = desk.ask("GET", f"/tasks/{uuid}/download").status
-        early += status == 200 and bool(desk.ask("GET", f"/tasks/{uuid}").body["poll_after"])
-        time.sleep(0.1)
-    task = desk.ended(uuid)
+    with desk.peak() as held:
+        uuid = desk.submit("export", dataset=dataset, **wanted)
+        early, looks = 0, 0
+        while desk.ask("GET", f"/tasks/{uuid}").body["poll_after"]:
+            looks += 1
+            status = desk.ask("GET", f"/tasks/{uuid}/download").status
+            early += status == 200 and bool(desk.ask("GET", f"/tasks/{uuid}").body["poll_after"])
+            time.sleep(0.1)
+        task = desk.ended(uuid)
     assert task["status"] == "completed", task
-    result, peak = task["result"], desk.peak(pids)
+    result, peak = task["result"], held[0]
     took = time.monotonic() - began
     path = desk.folder / "out"
     headers = desk.download(uuid, path)

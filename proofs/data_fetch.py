@@ -35,15 +35,15 @@ def _beside(report: Report, desk: Desk, source: Path, runs: int) -> int:
     """In turn, so that a busy machine is busy for all three; the worker's peak."""
     ours, curls, ducks = [], [], []
     scratch = desk.folder / "scratch"
-    pids = desk.worker_pids()
-    desk.forget_peaks(pids)
+    peak = 0
     for _ in range(runs):
         curls.append(timed("curl", "-s", "-o", str(scratch), desk.url(source.name))[0])
         ducks.append(timed(sys.executable, "-c", ONE_LINE, str(source), str(scratch))[0])
-        uuid = desk.run("fetch", url=desk.url(source.name))["uuid"]
+        with desk.peak() as held:
+            uuid = desk.run("fetch", url=desk.url(source.name))["uuid"]
+        peak = max(peak, *held)
         ours.append(float(desk.fleet.portal.sql(_SECONDS, uuid=uuid)[0][0]))
         scratch.unlink()
-    peak = desk.peak(pids)
     fetch, curl, duck = map(statistics.median, (ours, curls, ducks))
     size = source.stat().st_size
     report.say(

@@ -73,6 +73,8 @@ class Settings(GatewaySettings):
     lend_idle_workers: bool = True
     task_retry_seconds: float = Field(60, gt=0)
     task_lease_seconds: int = Field(30, ge=3)
+    task_memory_mb: int = Field(512, ge=128)
+    task_work_seconds: float = Field(45, gt=0)
     task_start_within_hours: int = Field(24, ge=1)
     dataset_keep_days: int = Field(90, ge=1)
     export_keep_days: int = Field(7, ge=1)

@@ -3,7 +3,7 @@
 import errno
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -89,6 +89,7 @@ def to_parquet(
     policy: Policy,
     limits: Limits,
     allow: Allow = lambda count: None,
+    measured: Callable[[int], object] = lambda size: None,
     memory_mb: int = MEMORY_MB,
     threads: int = THREADS,
     stop: Stop,
@@ -96,11 +97,12 @@ def to_parquet(
 ) -> Fetched:
     """Make a dataset's file in `work`, an existing folder for this fetch alone; `reading`: what the user says of it.
 
-    `meter` says how far it is, to whoever reads it. Raises `Stopped`, or `Fault` with the reason;
-    what is left in `work`, and the downloaded file, are the caller's to remove.
+    `meter` says how far it is, to whoever reads it; `measured` is told the size of the file once it is here.
+    Raises `Stopped`, or `Fault` with the reason; what is left in `work`, and the downloaded file, are the caller's to
+    remove.
     """
     try:
-        return _Fetch(work, reading, policy, limits, allow, memory_mb, threads, stop, meter).run(source)
+        return _Fetch(work, reading, policy, limits, allow, measured, memory_mb, threads, stop, meter).run(source)
     except OSError as problem:
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Fault("disk_full", passing=True) from problem
@@ -114,6 +116,7 @@ class _Fetch:
     policy: Policy
     limits: Limits
     allow: Allow
+    measured: Callable[[int], object]
     memory_mb: int
     threads: int
     stop: Stop
@@ -121,6 +124,7 @@ class _Fetch:
 
     def run(self, source: Source) -> Fetched:
         came = self._downloaded(source) if isinstance(source, Web) else source
+        self.measured(came.bytes)
         plain, peeled = self._unpacked(came.path)
         sniffed = sniff.sniff(plain, self.reading)
         target = self.work / "data.parquet"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from flask import Flask, current_app
@@ -25,6 +25,9 @@ from portal.models import Task
 from portal.models.tasks import ENDED
 from portal.services import leftovers, runs
 from portal.services.copies import TaskCopy
+from portal.worker.cage import Bounds, Cage, Inside
+
+T = TypeVar("T")
 
 AWAY = ".away"  # the folder of an attempt that is being removed
 KEPT = "kept"
@@ -40,13 +43,21 @@ class Run:
     def __init__(self, app: Flask, copy: TaskCopy, folder: Path) -> None:
         self.copy, self.folder, self.kept = copy, folder, folder.parent / KEPT
         self.stop, self.meter = Stop(), Meter()
-        self._app = app
+        self._app, self._beating = app, threading.Lock()
+        self._cage: Cage | None = None
         self._give_up = settings().task_lease_seconds * limits.TASK_GIVE_UP_SHARE
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"beat-{copy.uuid}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def caged(self, work: Callable[[Inside], T], allow: Callable[[int], object] = lambda count: None) -> T:
+        """Do it in a process of its own, see `Cage.run`; `allow` is asked in this one, before bytes come."""
+        config = settings()
+        bounds = Bounds(config.task_memory_mb, config.task_work_seconds)
+        self._cage = Cage(bounds, self.stop, allow, self._beating)
+        return self._cage.run(work)
 
     def settle(self) -> None:
         """End the beat, so that the last write is the work's own."""
@@ -65,10 +76,10 @@ class Run:
         """True once the work has ended; False when it must stop: cancelled, taken over, too long without the table."""
         good = time.monotonic()
         while not self._ended.wait(limits.TASK_BEAT_SECONDS):
-            seen = self.meter.read()
+            seen = (self._cage or self.meter).read()
             message = {"code": seen.code, "params": seen.params} if seen.code else None
             try:
-                with self._app.app_context():
+                with self._beating, self._app.app_context():
                     task = runs.beat(self.copy, seen.percent, message)
                     go_on = task is not None and task.cancel_requested_at is None
                     db.session.commit()

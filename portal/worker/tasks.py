@@ -20,7 +20,10 @@ from portal.extensions import RedisError, db, gateways, redis, settings
 from portal.models import Upload
 from portal.services import datasets, exports, leftovers, refused_addresses, request_headers, runs, storage, uploads
 from portal.services.params import fetch_policy, reading_of, wanted_of
+from portal.worker.cage import Inside
 from portal.worker.claimed import Run, claimed
+
+CELL_BYTES = 4  # a cell of a dataset, where the time is reckoned that an export may take
 
 
 @shared_task(name=jobs.FETCH, bind=True)  # type: ignore[untyped-decorator]  # celery has no types
@@ -37,7 +40,8 @@ def _fetch(run: Run) -> None:
     headers = request_headers.opened(run.copy)
     db.session.commit()  # no connection is held while it works
     with _source(run, upload, headers) as source, _noting_refusals(run):
-        fetched = fetching.to_parquet(
+        work = partial(
+            fetching.to_parquet,
             source,
             run.folder,
             reading=reading_of(params),
@@ -47,10 +51,11 @@ def _fetch(run: Run) -> None:
                 max_seconds=config.fetch_max_seconds,
                 stall_seconds=config.fetch_stall_seconds,
             ),
-            allow=partial(_take, owner),
             memory_mb=config.fetch_memory_mb,
-            stop=run.stop,
-            meter=run.meter,
+        )
+        fetched = run.caged(
+            lambda cage: work(allow=cage.ask, measured=cage.measured, stop=cage.stop, meter=cage.meter),
+            allow=partial(_take, owner),
         )
     _store(run, fetched.path, datasets.store_key(run.copy, run.copy.attempt))
     published = datasets.publish(run.copy, fetched, upload)
@@ -106,16 +111,14 @@ def _export(run: Run) -> None:
     room = storage.use_of(run.copy.owner_id).room
     db.session.commit()  # no connection is held while it works
     with gateways().store.opened(dataset.store_key, dataset.stored_sha256, whole=True) as path:
-        exported = exporting.export(
-            path,
-            datasets.columns_of(dataset),
-            wanted,
-            run.folder,
-            threads=THREADS,
-            max_bytes=room,
-            stop=run.stop,
-            meter=run.meter,
-        )
+        columns, cells = datasets.columns_of(dataset), dataset.rows * len(dataset.columns)
+        work = partial(exporting.export, path, columns, wanted, run.folder, threads=THREADS, max_bytes=room)
+
+        def timed(cage: Inside) -> exporting.Exported:
+            cage.measured(CELL_BYTES * cells + dataset.stored_bytes)
+            return work(stop=cage.stop, meter=cage.meter)
+
+        exported = run.caged(timed)
     _store(run, exported.path, exports.store_key(run.copy, run.copy.attempt))
     published = exports.publish(run.copy, dataset, wanted, exported)
     db.session.commit()  # as above

@@ -27,4 +27,4 @@ VOLUME /data
 EXPOSE 8000
 # By a name the portal answers to: it refuses hosts that ALLOWED_HOSTS does not name.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["python", "-c", "import http.client, os, sys; host = os.environ.get('ALLOWED_HOSTS', '').split(',')[0].strip().lstrip('.') or 'localhost'; connection = http.client.HTTPConnection('127.0.0.1', 8000, timeout=4); connection.request('GET', '/health/live', headers={'Host': host}); sys.exit(connection.getresponse().status != 200)"]
-CMD ["python", "-m", "portal.front", "--host", "0.0.0.0", "--processes", "2"]
+CMD ["python", "-m", "portal.keepalive", "python", "-m", "portal.front", "--host", "0.0.0.0", "--processes", "2"]

@@ -51,6 +51,7 @@ prove-lists: ## A million tasks: the last page costs what the first does (SHORT=
 prove-scale: ## Two of everything, disks of their own: either may go (SHORT=1: quick)
 prove-api: ## 5,000 calls from the API's description: each answer is what it says (SHORT=1: quick)
 prove-data: ## Files in and out: speed, memory, kills, equal values, guards (SHORT=1: quick; ARGS: parts)
-prove-codes prove-sms prove-tokens prove-silence \
+prove-front: ## Nobody stops the web: thousands of slow, silent, broken connections (SHORT=1: quick)
+prove-front prove-codes prove-sms prove-tokens prove-silence \
 prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api:
 	@./dev prove $(@:prove-%=%) $(ARGS)

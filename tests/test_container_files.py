@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
+KEPT = ["python", "-m", "portal.keepalive"]
 OURS = ["migrate", "web", "worker", "dispatcher"]
 SECRETS = ["SECRET_KEY", "JWT_SECRET_KEY", "PASSWORD_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"]
 
@@ -57,9 +58,17 @@ def test_image_and_checkout_compile_the_same_packages() -> None:
     assert f"-x '{left_out}'" in DOCKERFILE
 
 
+@pytest.mark.parametrize("service", ["web", "worker", "dispatcher"])
+def test_what_hangs_ends_and_what_ends_is_started_again(service: str) -> None:
+    assert shlex.split(SERVICES[service]["command"])[:3] == KEPT
+    assert SERVICES[service]["restart"] == "unless-stopped"
+
+
 @pytest.mark.parametrize("service", OURS)
 def test_every_command_names_what_exists(service: str) -> None:
     words = shlex.split(SERVICES[service]["command"])
+    if words[:3] == KEPT:
+        words = words[3:]
     if words[0] == "python":
         assert importlib.util.find_spec(words[2]) is not None
         return
@@ -71,6 +80,8 @@ def test_every_command_names_what_exists(service: str) -> None:
 def test_image_compose_and_make_run_start_the_same_server(tmp_path: Path) -> None:
     (command,) = [json.loads(rest) for name, rest in instructions() if name == "CMD"]
     assert shlex.split(SERVICES["web"]["command"]) == command
+    assert command[:3] == KEPT
+    command = command[3:]
     here = of_the_portal(Place(tmp_path, "127.0.0.1", 8000, {}), 1).web.argv
     assert [sys.executable, *command[1:3]] == list(here)[:3]
     known = {"--host", "--port", "--processes"}  # where it listens, and how often: all else is the server's own

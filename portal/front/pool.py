@@ -41,9 +41,7 @@ class Pool:
         """Have another thread in place of each that has been at one step for too long."""
         for thread, since in list(self._busy.items()):
             if time.monotonic() - since > terms.STUCK_SECONDS:
-                frame = sys._current_frames().get(thread.ident or 0)
-                where = "".join(traceback.format_stack(frame)[-6:]) if frame else ""
-                logger.error("front: a thread hangs and is given up, at:\n{}", where)
+                logger.error("front: a thread hangs and is given up, at:\n{}", _where(thread))
                 self._given_up.add(thread)
                 self._busy.pop(thread, None)
                 self._add()
@@ -51,6 +49,10 @@ class Pool:
     @property
     def given_up(self) -> int:
         return len(self._given_up)
+
+    def where(self) -> str:
+        """Where the first thread is."""
+        return _where(next(iter(self._busy), threading.current_thread()))
 
     def _add(self) -> None:
         threading.Thread(target=self._work, name="front", daemon=True).start()
@@ -67,3 +69,8 @@ class Pool:
             self._busy.pop(me, None)
             self._came_back = time.monotonic()
         self._given_up.discard(me)
+
+
+def _where(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)[-6:]) if frame else ""

@@ -20,7 +20,7 @@ PIPELINED = 16
 
 THREADS = 16
 WAITING = 500  # requests that are complete and wait for a thread
-HUNG_SECONDS = 10.0  # without any thread coming back, while all are busy
+HUNG_SECONDS = 12.5  # all threads at one step each, for longer than a request waits for PostgreSQL
 STUCK_SECONDS = 120.0  # a thread that takes longer for one step is given up, and another takes its place
 BEAT_SECONDS = 1.0
-LATE_SECONDS = 11.0  # a process without a beat for so long is replaced
+LATE_SECONDS = 9.0  # a process without a beat for so long is replaced

@@ -38,7 +38,7 @@ class Web:
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
 
     def run(self, listening: socket.socket, beat: int) -> None:
-        """Serve until SIGTERM. Writes a byte to the pipe `beat` each second, unless all threads hang."""
+        """Serve until SIGTERM, or until all threads hang. Writes a byte to the pipe `beat` each second."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self.stop)
@@ -69,14 +69,13 @@ class Web:
     def _look(self, beat: int) -> None:
         self.crowd.look(time.monotonic())
         self.pool.replace_stuck()
-        if self.pool.given_up > terms.THREADS:
-            logger.error("front: too many threads hang: this process ends")
+        if self.pool.is_hung() or self.pool.given_up > terms.THREADS:
+            logger.error("front: the threads hang, so this process ends\n{}", self.pool.where())
             os._exit(1)
-        if not self.pool.is_hung():
-            try:
-                os.write(beat, b".")
-            except BlockingIOError:  # nobody reads for long: they will
-                pass
-            except OSError:  # who started this process is gone
-                os._exit(1)
+        try:
+            os.write(beat, b".")
+        except BlockingIOError:  # nobody reads for long: they will
+            pass
+        except OSError:  # who started this process is gone
+            os._exit(1)
         self.loop.call_later(terms.BEAT_SECONDS, self._look, beat)

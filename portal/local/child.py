@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
 
+from portal.beat import Listening
 from portal.local.identity import OURSELVES, Identity
 from portal.local.refusals import Refused
 
@@ -27,7 +28,8 @@ class Child:
     """Start it from the main thread: Linux ties `death` to the thread that started the process.
 
     `stopping` are signals with the seconds each may take; SIGKILL for the process group comes last. `clear` removes
-    what an earlier process left behind, before each start and after a kill. `input` is fed to standard input.
+    what an earlier process left behind, before each start and after a kill. `input` is fed to standard input. `beat` is
+    where it gives signs of life.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Child:
     identity: Identity = OURSELVES
     clear: Callable[[], None] = _nothing
     input: str | None = None
+    beat: Listening | None = None
     started_at: float = 0.0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _log_from: int = 0
@@ -49,6 +52,8 @@ class Child:
         """Start it; raises OSError or Refused."""
         self.clear()
         self.trim_log()
+        if self.beat:
+            self.beat.started()
         with open(self.log, "ab") as log:
             self._log_from = log.tell()
             try:
@@ -90,6 +95,14 @@ class Child:
 
     def is_ready(self) -> bool:
         return self.runs() and self._process is not None and self.ready(self._process.pid)
+
+    def kill_if_silent(self) -> bool:
+        """Kill it, with all it started, if it runs but gives no sign of life; whether that was so."""
+        if self.beat is None or self._process is None or not self.beat.is_silent() or not self.runs():
+            return False
+        self._kill_group()
+        self._process.wait()
+        return True
 
     def ending(self) -> str:
         """How it ended, for a person."""

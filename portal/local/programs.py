@@ -8,6 +8,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from signal import Signals
 
+from portal.beat import VARIABLE, Listening
 from portal.local.child import Child
 from portal.local.place import REPOSITORY, Place
 
@@ -21,15 +22,18 @@ class Program:
     stage: int
     stopping: Sequence[tuple[Signals, float]]
     death: Signals = signal.SIGKILL
+    beats: bool = False  # whether it gives signs of life
 
     def child(self, place: Place, env: Mapping[str, str]) -> Child:
         """The same, ready to start."""
         log = place.logs / f"{self.name}.log"
+        beat = place.notes / f"{self.name}.beat" if self.beats else None
         return Child(
             self.name,
             self.argv,
             log,
-            env=env,
+            env={**env, VARIABLE: str(beat)} if beat else env,
+            beat=Listening(beat) if beat else None,
             cwd=REPOSITORY,
             stopping=self.stopping,
             death=self.death,
@@ -58,6 +62,7 @@ def of_the_portal(place: Place, sample_port: int) -> Programs:
             stage=1,
             stopping=((signal.SIGTERM, 6.0),),
             death=signal.SIGTERM,
+            beats=True,
         ),
         others=[
             Program(
@@ -66,12 +71,14 @@ def of_the_portal(place: Place, sample_port: int) -> Programs:
                 stage=1,
                 # A task that is cut off is not lost: its lease in PostgreSQL runs out and another attempt takes it.
                 stopping=((signal.SIGTERM, 3.0), (signal.SIGQUIT, 1.0)),
+                beats=True,
             ),
             Program(
                 "dispatcher",
                 [sys.executable, "-m", "portal.worker.dispatcher"],
                 stage=0,
                 stopping=((signal.SIGTERM, 1.5),),
+                beats=True,
             ),
             Program(
                 "sample",

@@ -13,6 +13,7 @@ _HURRY = 2.0
 _STEADY = 30.0  # seconds after which an end is a new story, not the next of a row
 _TRIES = 3  # at the start; later a child is started again for ever
 _SLOWEST = 10.0
+_LOOK = 1.0
 
 
 class _Insisted(Exception): ...
@@ -65,7 +66,7 @@ class Supervisor:
             for child in self._watched:
                 child.trim_log()
             due = [trouble.again_at for trouble in self._watched.values() if trouble.again_at is not None]
-            self._signals.pause(min(due, default=time.monotonic() + 10) - time.monotonic())
+            self._signals.pause(min(due, default=time.monotonic() + _LOOK) - time.monotonic())
 
     def stop(self) -> None:
         """Stop everything, stage by stage; a second Ctrl-C leaves less time."""
@@ -85,6 +86,8 @@ class Supervisor:
     def _look(self) -> None:
         now = time.monotonic()
         for child, trouble in self._watched.items():
+            if trouble.again_at is None and child.kill_if_silent():
+                self._tell(f"{child.name} gave no sign of life.")
             if trouble.again_at is None and not child.runs():
                 self._ended(child, trouble)
             if trouble.again_at is not None and trouble.again_at <= now:

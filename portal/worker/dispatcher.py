@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import jobs
+from portal.beat import Beat
 from portal.extensions import db
 from portal.services import live, processes, queue, sessions
 from portal.worker.listener import Listener
@@ -45,7 +46,9 @@ class Dispatcher:
         os.write(self._wake_write, b"x")
 
     def run(self) -> None:
+        beat = Beat.of_environment().start(loop=True)
         while not self._stopping:
+            beat.turned()
             try:
                 with self._app.app_context():
                     self._listener.connect()

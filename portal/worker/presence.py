@@ -8,6 +8,7 @@ from typing import TypeVar
 from flask import Flask
 from loguru import logger
 
+from portal.beat import Beat
 from portal.extensions import db
 from portal.services import processes, queue
 
@@ -20,6 +21,7 @@ class Presence:
     def __init__(self, app: Flask, name: str) -> None:
         self._app, self._name, self._slots = app, name, 0
         self._news, self._stopping = threading.Event(), False
+        self._life = Beat.of_environment()
         self._thread = threading.Thread(target=self._beat, name="presence", daemon=True)
 
     def begin(self) -> None:
@@ -52,7 +54,9 @@ class Presence:
         self._say(lambda: processes.gone(self._name))
 
     def _beat(self) -> None:
+        self._life.start(loop=True)
         while not self._stopping:
+            self._life.turned()
             self._say(lambda: processes.seen(self._name, "worker", self._slots))
             self._news.wait(processes.BEAT_SECONDS)
             self._news.clear()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from portal.beat import Beat
 from portal.local.place import Place
 from portal.local.programs import Program, Programs
 from portal.local.run import run
@@ -27,7 +28,7 @@ def programs(place: Place, sample_port: int) -> Programs:
         web=Program("web", [*ME, "web", str(place.port)], stage=1, stopping=ASKED, death=signal.SIGTERM),
         others=[
             Program("worker", [*ME, "worker"], stage=1, stopping=ASKED),
-            Program("dispatcher", [*ME, "dispatcher"], stage=0, stopping=ASKED),
+            Program("dispatcher", [*ME, "dispatcher"], stage=0, stopping=ASKED, beats=True),
             Program("sample", [sys.executable, "-m", "portal.local.sample", str(sample_port)], stage=1, stopping=ASKED),
         ],
     )
@@ -49,6 +50,7 @@ if __name__ == "__main__":
                 signal.pause()
             signal.pause()
         case ["dispatcher"]:
+            Beat.of_environment().start()
             signal.pause()
         case _:
             sys.exit(run(os.environ, Path.cwd(), programs))

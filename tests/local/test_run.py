@@ -55,6 +55,18 @@ def test_a_killed_child_is_started_again(instance: Instance) -> None:
     assert f"Log: {instance.folder}/instance/log/" in said
 
 
+def test_a_child_that_hangs_is_started_again(instance: Instance) -> None:
+    instance.up()
+    before, worker = instance.pid("dispatcher"), instance.pid("worker")
+    until((instance.folder / "instance/run/dispatcher.beat").exists)  # it has begun to beat
+    os.kill(before, signal.SIGSTOP)
+    stopped_at = time.monotonic()
+    until(lambda: instance.pid("dispatcher") != before)
+    assert time.monotonic() - stopped_at <= 15
+    assert "dispatcher gave no sign of life." in instance.reads("Starting it again.")
+    assert instance.pid("worker") == worker  # which gives none at all, and need not
+
+
 def test_a_second_start_is_refused(running: Instance) -> None:
     second = Instance(running.folder, as_nobody=False).start()
     assert second.process.wait(10) == 1

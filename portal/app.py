@@ -10,10 +10,10 @@ from portal.extensions import (
     csrf,
     db,
     init_celery,
+    init_migrations,
     init_redis,
     jwt,
     login,
-    migrate,
 )
 from portal.gateways import build
 from portal.json_provider import StrictJSON
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     app.config.update(for_flask(settings))
 
     db.init_app(app)
-    migrate.init_app(app, db, compare_type=True)
+    init_migrations(app)
     init_redis(app, settings.redis_url)
     init_celery(app, jobs.celery_config(settings.redis_url))
     csrf.init_app(app)

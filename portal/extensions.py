@@ -7,13 +7,13 @@ from flask import Flask, current_app
 from flask_babel import Babel
 from flask_jwt_extended import JWTManager
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
+from werkzeug.local import LocalProxy
 
 from portal import postgres, redis_pool
 
@@ -25,10 +25,10 @@ __all__ = [
     "db",
     "gateways",
     "init_celery",
+    "init_migrations",
     "init_redis",
     "jwt",
     "login",
-    "migrate",
     "redis",
     "settings",
 ]
@@ -61,7 +61,6 @@ babel = Babel()
 csrf = CSRFProtect()
 jwt = JWTManager()
 login = LoginManager()
-migrate = Migrate()
 
 
 def settings() -> "Settings":
@@ -85,6 +84,18 @@ def redis() -> Redis:
 def init_redis(app: Flask, url: str) -> None:
     pool = redis_pool.pool(url, size=redis_pool.size(local=app.extensions["settings"].is_local))
     app.extensions["redis"] = Redis(connection_pool=pool)
+
+
+def init_migrations(app: Flask) -> None:
+    """For `flask db`; Alembic, a seventh of all that a process imports, is loaded when it is first asked for."""
+
+    def bound() -> Any:
+        from flask_migrate import Migrate
+
+        Migrate(app, db, compare_type=True)  # puts itself in the proxy's place
+        return app.extensions["migrate"]
+
+    app.extensions["migrate"] = LocalProxy(bound)
 
 
 def init_celery(app: Flask, config: dict[str, Any]) -> Celery:

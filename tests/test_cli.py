@@ -1,5 +1,7 @@
 """What operators do at the command line."""
 
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -86,3 +88,10 @@ def test_verify_is_not_misled_by_those_who_write_meanwhile(app: APIFlask) -> Non
     finally:
         stop.set()
         writer.join()
+
+
+def test_no_process_loads_what_only_migrations_need() -> None:
+    program = "import sys, portal.app; print([name for name in sys.argv[1:] if name in sys.modules])"
+    needed = "alembic", "flask_migrate", "mako"
+    done = subprocess.run([sys.executable, "-c", program, *needed], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

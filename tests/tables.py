@@ -8,9 +8,11 @@ from portal.extensions import db
 
 def emptied(app: APIFlask) -> None:
     """No row in any table, no key in Redis, no message in the outbox."""
+    # TRUNCATE makes new files of each table and index, several times what it takes to delete the rows of a test.
+    rows_of_all = [f'DELETE FROM "{name}"' for name in db.metadata.tables]
     with app.app_context():
-        tables = "users, events, events_head, messages, stopped_prefixes, processes, removals"
-        db.session.execute(text(f"TRUNCATE {tables} CASCADE"))
+        db.session.execute(text("SET LOCAL session_replication_role = replica"))  # in any order, past all triggers
+        db.session.execute(text("; ".join(rows_of_all)))
         db.session.commit()
         app.extensions["redis"].flushdb()
         (app.extensions["settings"].instance_path / "outbox.jsonl").unlink(missing_ok=True)

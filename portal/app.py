@@ -18,7 +18,7 @@ from portal.extensions import (
 from portal.gateways import build
 from portal.json_provider import StrictJSON
 from portal.remote_address import RemoteAddress
-from portal.services import after_commit, events
+from portal.services import after_commit, events, security_notices
 
 
 def create_app(settings: Settings | None = None) -> APIFlask:
@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     jwt.init_app(app)
     with app.app_context():
         after_commit.register()
+        security_notices.register()  # before the history, whose end is locked last
         events.register()
 
     web.init_app(app, babel)

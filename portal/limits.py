@@ -36,6 +36,9 @@ SMS_PER_NUMBER = (Window(1, MINUTE), Window(5, HOUR), Window(10, DAY))
 SMS_RESEND_SECONDS = SMS_PER_NUMBER[0].seconds
 MAIL_PER_ADDRESS = (Window(1, MINUTE), Window(5, HOUR), Window(10, DAY))
 TASK_MAIL_PER_ADDRESS = (Window(10, MINUTE), Window(60, HOUR), Window(200, DAY))
+# Notices to owners take no share of a limit. Each kind of change is told at once; again, in one message, after:
+NOTICE_AGAIN_SECONDS = {"mail": 15 * MINUTE, "sms": HOUR}
+SIGN_UP_SECONDS = 10 * MINUTE  # so long every device is the one that signed up
 TASK_MAIL_SHARE = 0.5  # of the mail budget; the rest is for links that somebody waits for
 # Of the last so many codes to numbers with a common beginning, fewer than this share used: somebody is pumping.
 PREFIX_SENDS, PREFIX_SHARE = 50, 0.3

@@ -27,6 +27,7 @@ EVENTS = {
     "email.verified": _("E-mail address verified"),
     "email.link": _("Verification link sent"),
     "login.succeeded": _("Logged in"),
+    "login.new_device": _("Logged in on a new device"),
     "login.failed": _("Log-in failed"),
     "login.limited": _("Log-in refused: too many tries"),
     "session.confirmed": _("Password confirmed"),

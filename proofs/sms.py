@@ -60,7 +60,7 @@ class Bench:
         """So many messages to others, sent some seconds ago."""
         self.portal.sql(
             "INSERT INTO messages"
-            " (channel, purpose, recipient, prefix, network, mail_to, vendor_code, vendor_id, state, created_at)"
+            " (channel, purpose, recipient, prefix, network, send_to, vendor_code, vendor_id, state, created_at)"
             " SELECT 'sms', 'login', 'other ' || n, '', 'other ' || n, '', '', '', 'sent',"
             " clock_timestamp() - make_interval(secs => :ago) FROM generate_series(1, :count) n",
             ago=ago,

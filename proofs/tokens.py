@@ -128,7 +128,7 @@ def reuses(running: Portal, report: Report, people: list[Person]) -> None:
     tried, taken = _live_tokens(running, people)
     report.check(f"live tokens, of {tried} tried", taken, 0)
     report.check("events that tell of it", running.count("events", "kind = 'token.reused'"), RACES)
-    mails = running.sql("SELECT count(*), count(DISTINCT user_id) FROM messages WHERE purpose = 'token_reused'")[0]
+    mails = running.sql("SELECT count(*), count(DISTINCT user_id) FROM messages WHERE changes ? 'token.reused'")[0]
     report.check("mails, and people they go to", tuple(mails), (RACES, RACES))
 
 
@@ -145,7 +145,7 @@ def storms(running: Portal, report: Report) -> None:
         first.append((said.get(REUSED, 0), said.get(REFUSED, 0)))
         where = "kind = 'token.reused' AND user_id = :id"
         reused.append(running.count("events", where, id=person.user_id))
-        mails.append(running.count("messages", "purpose = 'token_reused' AND user_id = :id", id=person.user_id))
+        mails.append(running.count("messages", "changes ? 'token.reused' AND user_id = :id", id=person.user_id))
     report.check("told of the reuse, and refused after it", set(first), {(1, USES - 1)})
     report.check("events each", set(reused), {1})
     report.check("mails each", set(mails), {1})

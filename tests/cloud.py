@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from portal.config.gateways import SMS_PURPOSES
+
 CLOCK_SECONDS = {"ACS3-HMAC-SHA256": 900, "TC3-HMAC-SHA256": 300}
 REQUEST = "C0FFEE00-0000-4000-8000-00000000CAFE"
 _SIGNED = {"host", "x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"}
@@ -124,7 +126,6 @@ class Cloud:
     def settings(self) -> dict[str, Any]:
         """What `Settings` needs to send everything here."""
         keys = self.keys
-        purposes = ("register", "login", "reset_password", "change_phone", "account_exists", "no_account")
         return {
             "sms_gateway": "aliyun",
             "mail_gateway": "directmail",
@@ -134,7 +135,7 @@ class Cloud:
             "aliyun_sms_endpoint": self.url,
             "aliyun_mail_endpoint": self.url,
             "sms_sign_name": keys.sign_name,
-            "sms_templates": keys.templates or {purpose: f"SMS_{purpose}" for purpose in purposes},
+            "sms_templates": keys.templates or {purpose: f"SMS_{purpose}" for purpose in SMS_PURPOSES},
             "mail_from": keys.sender,
             "tencent_secret_id": keys.tencent_id,
             "tencent_secret_key": keys.tencent_secret,

@@ -15,6 +15,8 @@ from babel.messages.pofile import read_po
 
 FILE_LINES, TEST_LINES = 300, 400
 COMMITTING = ("portal/web/", "portal/api/", "portal/worker/", "portal/cli")
+# Columns of a user and of their recovery codes; a new account is none that is changed.
+PROTECTING = {"username", "email", "phone_number", "hashed_password", "role", "is_active", "totp_since", "used_at"}
 NOT_OURS = {".git", ".venv", ".boot", ".browser", "instance", "vendor", ".hypothesis", "__pycache__", "node_modules"}
 TEXT = {
     ".py",
@@ -61,6 +63,46 @@ def commits_outside_the_doors(root: Path) -> list[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
     ]
+
+
+def untold_changes(root: Path) -> list[str]:
+    """Functions that change what protects an account, of which its owner is told neither there nor by all callers."""
+    return [
+        f"{name}: {function} changes {', '.join(sorted(changed))}"
+        for name, path in ours(root / "portal", ".py")
+        for function, changed in _untold(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+
+def _untold(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    called = {name: {_called(call) for call in _calls(node)} for name, node in functions.items()}
+    tells = {
+        name
+        for name, node in functions.items()
+        if any(ast.unparse(call.func).startswith("security_notices.tell") for call in _calls(node))
+    }
+    for name, node in functions.items():
+        callers = {other for other, others in called.items() if name in others}
+        if (changed := _changed(node) & PROTECTING) and name not in tells and not (callers and callers <= tells):
+            yield name, changed
+
+
+def _changed(function: ast.FunctionDef) -> set[str]:
+    """Attributes that are assigned, and columns of an UPDATE's values."""
+    attributes = {
+        part.attr for part in ast.walk(function) if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store)
+    }
+    values = {word.arg for call in _calls(function) if _called(call) == "values" for word in call.keywords if word.arg}
+    return attributes | values
+
+
+def _calls(node: ast.AST) -> Iterator[ast.Call]:
+    return (part for part in ast.walk(node) if isinstance(part, ast.Call))
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def long_files(root: Path) -> list[str]:

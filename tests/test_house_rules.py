@@ -24,6 +24,14 @@ PUBLIC = {"static", "_apispec.static"}
 
 BREACHES: list[tuple[Rule, str, str]] = [
     (rules.commits_outside_the_doors, "portal/services/tasks.py", "def f(db):\n    db.session.commit()\n"),
+    (rules.untold_changes, "portal/services/people.py", "def f(user):\n    user.email = None\n"),
+    (rules.untold_changes, "portal/services/people.py", "def f():\n    update(User).values(role='admin')\n"),
+    (rules.untold_changes, "portal/services/people.py", "def f(u):\n    u.email = None\n    messages.tell(u)\n"),
+    (
+        rules.untold_changes,
+        "portal/web/people.py",
+        "def g():\n    f()\n\ndef f(user):\n    user.x, user.email = 1, 2\n",
+    ),
     (rules.long_files, "portal/services/tasks.py", "x = 1\n" * 301),
     (rules.long_files, "tests/test_tasks.py", "x = 1\n" * 401),
     (rules.inline_code, "portal/templates/a.html", "<script>alert(1)</script>"),
@@ -43,6 +51,11 @@ BREACHES: list[tuple[Rule, str, str]] = [
 ]
 KEPT: list[tuple[Rule, str, str]] = [
     (rules.commits_outside_the_doors, "portal/web/tasks.py", "def f(db):\n    db.session.commit()\n"),
+    (
+        rules.untold_changes,
+        "portal/services/people.py",
+        "def g():\n    f()\n    security_notices.tell()\n\ndef f(user):\n    user.email = 1\n",
+    ),
     (rules.long_files, "tests/test_tasks.py", "x = 1\n" * 400),
     (rules.inline_code, "portal/templates/a.html", '{# no <style> #}<script src="{{ asset("a.js") }}"></script>'),
     (rules.external_assets, "portal/templates/a.html", '<a href="https://example.com">'),

@@ -15,7 +15,7 @@ from loguru import logger
 from sqlalchemy import text
 
 from portal.extensions import db, gateways
-from portal.services import mails, passwords
+from portal.services import parcels, passwords
 from tests.cast import bearer, csrf, post, solved
 
 FIRST, SECOND, THIRD, WRONG = (
@@ -104,9 +104,9 @@ class Walk:
     def sent(self, channel: str) -> str:
         """The newest message's code or token."""
         with self.app.app_context():
-            while parcel := mails.claim():
+            while parcel := parcels.claim():
                 db.session.commit()
-                mails.deliver(parcel)
+                parcels.deliver(parcel)
                 db.session.commit()
             box = gateways().outbox
             assert box is not None

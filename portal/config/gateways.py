@@ -8,7 +8,8 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOCAL_GATEWAYS = {"sms_gateway": "outbox", "mail_gateway": "outbox", "captcha_gateway": "altcha"}
-SMS_PURPOSES = ("register", "login", "reset_password", "change_phone", "account_exists", "no_account")
+SMS_WITHOUT_CODE = ("account_exists", "no_account", "account_changed")
+SMS_PURPOSES = ("register", "login", "reset_password", "change_phone", *SMS_WITHOUT_CODE)
 _ALIYUN = ("aliyun_access_key_id", "aliyun_access_key_secret")
 # What a provider cannot work without, by (setting, its choice).
 NEEDED = {

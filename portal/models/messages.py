@@ -1,8 +1,10 @@
 """What was sent by SMS and mail: the ledger that limits and spending are counted from."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, SmallInteger, String, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Model
@@ -16,8 +18,9 @@ class Message(Model):
     """One SMS or mail. `recipient` is a keyed hash of the number or address, `prefix` the number's first digits.
 
     `waiting` and `sending` are written before the provider is called; `unknown` may have been sent and is never resent.
-    `suppressed` had nobody to go to, and counts as if it had. Mails wait here for the postman; they go to the user's
-    address, or to `mail_to`, which is emptied when they have gone.
+    `suppressed` had nobody to go to, and counts as if it had. What waits is the postman's; it goes to the user's
+    address, or to `send_to` (a number is encrypted there), which is emptied when it has gone. `changes` are what a
+    notice tells of, by kind.
     """
 
     __tablename__ = "messages"
@@ -31,10 +34,11 @@ class Message(Model):
     # No foreign key: it would lock the user's row while the limits' locks are held.
     user_id: Mapped[int | None] = mapped_column(BigInteger)
     task_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)  # one mail a task, ever
-    mail_to: Mapped[str] = mapped_column(String(254), default="")
+    send_to: Mapped[str] = mapped_column(String(254), default="")
     state: Mapped[str] = mapped_column(String(10))
     vendor_code: Mapped[str] = mapped_column(String(80), default="")
     vendor_id: Mapped[str] = mapped_column(String(80), default="")
+    changes: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
     attempt: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     send_after: Mapped[datetime | None] = mapped_column(Moment)

@@ -36,6 +36,7 @@ class LoginSession(Model):
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
     __table_args__ = (
+        Index("ix_sessions_user_id", user_id),
         CheckConstraint("kind IN ('browser', 'api')", name="kind"),
         Index(
             "ix_sessions_user_id_live",

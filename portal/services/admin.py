@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from portal.models import Event, StoppedPrefix, Task, User
 from portal.models.accounts import ROLES
 from portal.models.tasks import STATUSES
 from portal.password_strength import is_guessable
-from portal.services import accounts, captcha, events, messages, passwords, processes, queue, sessions
+from portal.services import accounts, captcha, events, messages, passwords, processes, queue, security_notices, sessions
 from portal.services.accounts import Registration, unique_names
 from portal.services.events import Visitor
 from portal.services.paging import Page, page
@@ -115,17 +115,17 @@ def change(
     if not access.may_change_user(actor, user, new_role):
         raise Forbidden("super_admin_needed")
     if user.role != new_role:
-        events.record("account.role", visitor, user_id=user.id, actor_id=actor.id, before=user.role, after=new_role)
+        roles = {"before": user.role, "after": new_role}
+        security_notices.tell(user, "account.role", visitor=visitor, actor_id=actor.id, **roles)
         sessions.end_all(user, "role_changed", visitor=visitor, actor_id=actor.id)
         user.role = new_role
     stopped = None
     if user.is_active and not new_active:
         stopped = switch_off(user, visitor=visitor, actor_id=actor.id)
-        events.record("account.deactivated", visitor, user_id=user.id, actor_id=actor.id, **asdict(stopped))
     elif new_active and not user.is_active:
         user.is_active = True
         sessions.end_all(user, "activated", visitor=visitor, actor_id=actor.id)
-        events.record("account.activated", visitor, user_id=user.id, actor_id=actor.id)
+        security_notices.tell(user, "account.activated", visitor=visitor, actor_id=actor.id)
     db.session.flush()
     return Changed(user, stopped)
 

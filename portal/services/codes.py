@@ -14,7 +14,7 @@ from portal import limits
 from portal.errors import Fault, Invalid, PortalError, Unavailable
 from portal.extensions import RedisError, db, gateways, redis, settings
 from portal.models import User
-from portal.services import captcha, events, guesses, messages, windows
+from portal.services import captcha, events, guesses, messages, security_notices, windows
 from portal.services.events import Visitor
 
 # What somebody is told who asked for a code that makes no sense for the number: by SMS, so that the page, the time and
@@ -145,7 +145,7 @@ def use(phone_number: str, purpose: str, code: str, *, visitor: Visitor, flow: s
         db.session.rollback()
         events.record_now("code.wrong", visitor, user_id=user_id, purpose=purpose)
         if was_last:
-            events.record_now("code.blocked", visitor, user_id=user_id)
+            security_notices.tell_of_number(phone_number, "code.blocked", visitor=visitor)
         raise Invalid("code_wrong", field="sms_code")
     windows.give_back([network], share)
     messages.verified(used.message_id)

@@ -9,7 +9,19 @@ from portal import account_names, limits, validation
 from portal.errors import BadRequest, Conflict, Invalid, TooMany
 from portal.extensions import db
 from portal.models import LoginSession, User
-from portal.services import accounts, captcha, codes, events, factors, links, messages, passwords, sessions, windows
+from portal.services import (
+    accounts,
+    captcha,
+    codes,
+    events,
+    factors,
+    links,
+    messages,
+    passwords,
+    security_notices,
+    sessions,
+    windows,
+)
 from portal.services.events import Visitor
 
 
@@ -55,7 +67,7 @@ def reset_by_code(
 
 def _reset(user: User, new_password: str, visitor: Visitor) -> User:
     _set_password(user, new_password, visitor, but=None)
-    events.record("password.reset", visitor, user_id=user.id)
+    security_notices.tell(user, "password.reset", visitor=visitor)
     return user
 
 
@@ -69,8 +81,9 @@ def confirm(login: LoginSession, password: str, otp: str, *, visitor: Visitor) -
 def change_password(login: LoginSession, new_password: str, *, visitor: Visitor) -> None:
     """Set another password; every other log-in ends. The log-in must be fresh."""
     sessions.require_fresh(login)
-    _set_password(_locked(login), new_password, visitor, but=login)
-    events.record("password.changed", visitor, user_id=login.user_id)
+    user = _locked(login)
+    _set_password(user, new_password, visitor, but=login)
+    security_notices.tell(user, "password.changed", visitor=visitor)
 
 
 def _set_password(user: User, new_password: str, visitor: Visitor, *, but: LoginSession | None) -> None:
@@ -81,11 +94,10 @@ def _set_password(user: User, new_password: str, visitor: Visitor, *, but: Login
         user.hashed_password = passwords.hashed(password)
     db.session.flush()
     sessions.end_all(user, "password", visitor=visitor, but=but)
-    messages.tell(user, "password_changed", visitor=visitor)
 
 
 def change_email(login: LoginSession, email: str, *, visitor: Visitor) -> None:
-    """Another address, which waits until it is verified; the one before stays in force, and is told. Must be fresh.
+    """Another address, which waits until it is verified; the one before stays in force. Must be fresh.
 
     Whether somebody has it is not told. The address that is in force takes the waiting one back.
     """
@@ -97,9 +109,7 @@ def change_email(login: LoginSession, email: str, *, visitor: Visitor) -> None:
     if new != user.pending_email:
         user.pending_email = new
         db.session.flush()
-        events.record("email.change_asked", visitor, user_id=user.id)
-        if user.email:
-            messages.tell(user, "email_change_asked", visitor=visitor)
+        security_notices.tell(user, "email.change_asked", visitor=visitor)
     messages.tell(user, "verify_email", visitor=visitor, recipient=new)
 
 
@@ -114,10 +124,11 @@ def change_phone(
 
 def _take_number(login: LoginSession, phone_number: str, visitor: Visitor) -> None:
     user = _locked(login)
+    before = user.phone_number
     with accounts.unique_names():
         user.phone_number = phone_number
         db.session.flush()
-    events.record("account.phone", visitor, user_id=user.id)
+    security_notices.tell(user, "account.phone", visitor=visitor, old_number=before)
 
 
 def change(
@@ -171,7 +182,7 @@ def change_username(login: LoginSession, username: str, *, visitor: Visitor) -> 
         key = account_names.fold(new)
         db.session.execute(update(User).where(User.id == user.id).values(username=new, username_key=key))
     db.session.refresh(user)
-    events.record("account.username", visitor, user_id=user.id)
+    security_notices.tell(user, "account.username", visitor=visitor)
 
 
 def request_verification(user: User, *, visitor: Visitor) -> None:
@@ -183,7 +194,7 @@ def request_verification(user: User, *, visitor: Visitor) -> None:
 
 
 def verify_email(token: str, *, visitor: Visitor) -> User:
-    """The waiting address is its owner's, in place of the one before, which is told.
+    """The waiting address is its owner's, in place of the one before.
 
     `Invalid` when the link is not good any more, `Conflict` when another account has verified the address meanwhile.
     """
@@ -192,10 +203,10 @@ def verify_email(token: str, *, visitor: Visitor) -> User:
     with accounts.unique_names():
         user.email, user.pending_email, user.email_verified_at = user.pending_email, None, func.now()
         db.session.flush()
-    events.record("email.verified", visitor, user_id=user.id)
     if before:
-        events.record("account.email", visitor, user_id=user.id)
-        messages.tell(user, "email_changed", visitor=visitor, recipient=before)
+        security_notices.tell(user, "account.email", visitor=visitor, old_email=before)
+    else:
+        security_notices.tell(user, "email.verified", visitor=visitor)
     return user
 
 

@@ -18,7 +18,7 @@ from portal import limits
 from portal.errors import Conflict, Invalid
 from portal.extensions import db, settings
 from portal.models import LoginSession, RecoveryCode, User
-from portal.services import events, sessions, windows
+from portal.services import events, security_notices, sessions, windows
 from portal.services.events import Visitor
 
 ISSUER = "Data Station"
@@ -69,7 +69,7 @@ def enable(login: LoginSession, otp: str, *, visitor: Visitor) -> list[str]:
     user.totp_since, user.totp_step = func.now(), steps[-1]
     login.two_factor_at = func.now()
     codes = _renew_codes(user)
-    events.record("factor.enabled", visitor, user_id=user.id)
+    security_notices.tell(user, "factor.enabled", visitor=visitor)
     return codes
 
 
@@ -107,7 +107,7 @@ def disable(login: LoginSession, *, visitor: Visitor) -> None:
     user.totp_secret = user.totp_since = None
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     db.session.execute(update(LoginSession).where(LoginSession.user_id == user.id).values(two_factor_at=None))
-    events.record("factor.disabled", visitor, user_id=user.id)
+    security_notices.tell(user, "factor.disabled", visitor=visitor)
 
 
 def new_recovery_codes(login: LoginSession, *, visitor: Visitor) -> list[str]:
@@ -118,7 +118,7 @@ def new_recovery_codes(login: LoginSession, *, visitor: Visitor) -> list[str]:
     if not user.has_second_factor:
         raise Conflict("otp_off")
     codes = _renew_codes(user)
-    events.record("factor.recovery_renewed", visitor, user_id=user.id)
+    security_notices.tell(user, "factor.recovery_renewed", visitor=visitor)
     return codes
 
 
@@ -147,7 +147,7 @@ def _use_recovery(user: User, typed: str, visitor: Visitor) -> bool:
     query = update(RecoveryCode).where(*unused, RecoveryCode.digest == _digest(user, code))
     if db.session.scalar(query.values(used_at=func.now()).returning(RecoveryCode.id)) is None:
         return False
-    events.record("factor.recovery_used", visitor, user_id=user.id, left=codes_left(user))
+    security_notices.tell(user, "factor.recovery_used", visitor=visitor, left=codes_left(user))
     return True
 
 

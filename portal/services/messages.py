@@ -1,5 +1,6 @@
 """The ledger of SMS and mail: shares are taken in PostgreSQL before a send, so that no restart refills them."""
 
+import base64
 import hmac
 import ipaddress
 import math
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Date, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -21,7 +23,7 @@ from portal.models import Message, StoppedPrefix, User
 from portal.services import events
 from portal.services.events import Visitor
 
-TASK_ENDED = "task_ended"
+TASK_ENDED, ACCOUNT_CHANGED = "task_ended", "account_changed"
 _NOT_WHEN_KEPT_OUT = (TASK_ENDED, "verify_email", "reset_password")
 _COUNTS = Message.state != "failed"
 
@@ -45,7 +47,7 @@ def take(
     user_id: int | None = None,
     task_id: int | None = None,
     state: str = "sending",
-    mail_to: str = "",
+    send_to: str = "",
 ) -> int:
     """Take a share of every limit for one message, and write it down; answers its id. Commit before sending.
 
@@ -74,7 +76,7 @@ def take(
             task_id=task_id,
             state=state,
             created_at=func.clock_timestamp(),
-            mail_to=mail_to,
+            send_to=send_to,
             send_after=func.now() if state == "waiting" else None,
         )
         .on_conflict_do_nothing(constraint="uq_messages_task_id")
@@ -183,7 +185,7 @@ def tell(user: User, purpose: str, *, visitor: Visitor, recipient: str | None = 
     if not (to := recipient or user.email):  # no address was ever verified
         return
     try:
-        take("mail", purpose, to, visitor=visitor, user_id=user.id, state="waiting", mail_to=recipient or "")
+        take("mail", purpose, to, visitor=visitor, user_id=user.id, state="waiting", send_to=recipient or "")
     except (TooMany, Unavailable):
         return
 
@@ -202,7 +204,7 @@ def tell_of_task(user: User, task_id: int) -> bool:
 def keep_back(user_id: int) -> int:
     """Mails to this user that wait and are of no use to somebody who is kept out will not be sent; how many."""
     waiting = Message.user_id == user_id, Message.state == "waiting", Message.purpose.in_(_NOT_WHEN_KEPT_OUT)
-    kept_back = update(Message).where(*waiting).values(state="suppressed", mail_to="").returning(Message.id)
+    kept_back = update(Message).where(*waiting).values(state="suppressed", send_to="").returning(Message.id)
     return len(db.session.scalars(kept_back).all())
 
 
@@ -262,6 +264,23 @@ def _is_stopped(prefix: str) -> bool:
 def recipient_key(recipient: str) -> str:
     """A keyed hash of a number or address, so that the ledger holds neither."""
     return hmac.new(settings().derived("recipients"), recipient.encode(), sha256).hexdigest()[:32]
+
+
+def sealed(phone_number: str) -> str:
+    """A number that waits in the ledger for the postman, who gets it back with `unsealed`."""
+    return _seal().encrypt(phone_number.encode()).decode()
+
+
+def unsealed(phone_number: str) -> str | None:
+    """None when it cannot be read with this SECRET_KEY."""
+    try:
+        return _seal().decrypt(phone_number.encode()).decode()
+    except InvalidToken:
+        return None
+
+
+def _seal() -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(settings().derived("send-to")))
 
 
 def network(address: str) -> str:

@@ -12,16 +12,17 @@ from portal import access, limits
 from portal.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from portal.extensions import RedisError, db
 from portal.models import LoginSession, User
-from portal.services import after_commit, events, live, messages, passwords, windows
+from portal.services import after_commit, events, live, messages, passwords, security_notices, windows
 from portal.services.events import Visitor
 
 _USED_EVERY = timedelta(minutes=1)
 _LIFE = {"browser": limits.BROWSER_SESSION_SECONDS, "api": limits.REFRESH_SECONDS}
 
 
-def start(user: User, *, kind: str, visitor: Visitor, two_factor: bool = False) -> LoginSession:
+def start(user: User, *, kind: str, visitor: Visitor, two_factor: bool = False, is_known: bool = False) -> LoginSession:
     """A new log-in; an API log-in gets its first refresh token's id.
 
+    The owner is told of a device that is new: neither `is_known`, nor like one that logged in lately.
     `Unauthorized` when the password was changed or the account switched off since `user` was read.
     """
     # Held until the commit: whoever ends all log-ins waits for this one, and ends it too.
@@ -30,11 +31,12 @@ def start(user: User, *, kind: str, visitor: Visitor, two_factor: bool = False) 
     ).one_or_none()
     if now is None or tuple(now) != (user.hashed_password, True):
         raise Unauthorized("credentials_wrong")
+    is_known = is_known or _has_logged_in_so(user, visitor)
     login = LoginSession(
         id=uuid4(),
         user=user,
         kind=kind,
-        user_agent=visitor.user_agent[:300].replace("\x00", ""),
+        user_agent=_said(visitor),
         address=visitor.address[:45],
         expires_at=datetime.now(UTC) + timedelta(seconds=_LIFE[kind]),
         refresh_jti=str(uuid4()) if kind == "api" else None,
@@ -43,7 +45,23 @@ def start(user: User, *, kind: str, visitor: Visitor, two_factor: bool = False) 
     db.session.add(login)
     db.session.flush()
     events.record("login.succeeded", visitor, user_id=user.id, session=str(login.id), by=kind)
+    if not is_known:
+        security_notices.tell(user, "login.new_device", visitor=visitor, session=str(login.id))
     return login
+
+
+def _has_logged_in_so(user: User, visitor: Visitor) -> bool:
+    """Whether this browser or program logged in from this network before, or the account was made a moment ago."""
+    if datetime.now(UTC) - user.created_at < timedelta(seconds=limits.SIGN_UP_SECONDS):
+        return True
+    alike = LoginSession.user_id == user.id, LoginSession.user_agent == _said(visitor)
+    places = db.session.scalars(select(LoginSession.address).where(*alike).distinct().limit(1000))
+    here = messages.network(visitor.address)
+    return any(messages.network(place) == here for place in places)
+
+
+def _said(visitor: Visitor) -> str:
+    return visitor.user_agent[:300].replace("\x00", "")
 
 
 def is_fresh(login: LoginSession) -> bool:
@@ -138,8 +156,7 @@ def rotate(session_id: UUID, jti: str, *, visitor: Visitor) -> LoginSession:
         events.record("token.refreshed", visitor, user_id=login.user_id, session=str(login.id))
     elif not _within_grace(login, jti, now):
         _end([login], "token_reuse")
-        events.record("token.reused", visitor, user_id=login.user_id, session=str(login.id))
-        messages.tell(login.user, "token_reused", visitor=visitor)
+        security_notices.tell(login.user, "token.reused", visitor=visitor, session=str(login.id))
         raise Unauthorized("token_reuse")
     login.last_used_at = now
     login.expires_at = now + timedelta(seconds=limits.REFRESH_SECONDS)

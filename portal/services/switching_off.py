@@ -1,12 +1,12 @@
 """Switching an account off stops, in the same transaction, all that is done in its name."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
 
 from portal.extensions import db
 from portal.models import User
-from portal.services import keys, messages, notices, request_headers, sessions, tasks, uploads
+from portal.services import keys, messages, notices, request_headers, security_notices, sessions, tasks, uploads
 from portal.services.events import Visitor
 
 
@@ -35,7 +35,7 @@ def switch_off(user: User, *, visitor: Visitor, actor_id: int) -> Stopped:
     ended = sessions.end_all(user, "deactivated", visitor=visitor, actor_id=actor_id)
     cancelled, stopping = tasks.stop_all(user.id)
     keys.forget(user.id)
-    return Stopped(
+    stopped = Stopped(
         sessions=ended,
         tasks_cancelled=cancelled,
         tasks_stopping=stopping,
@@ -43,3 +43,5 @@ def switch_off(user: User, *, visitor: Visitor, actor_id: int) -> Stopped:
         uploads=uploads.forget_all(user.id),
         mails=messages.keep_back(user.id) + notices.forget(user.id),
     )
+    security_notices.tell(user, "account.deactivated", visitor=visitor, actor_id=actor_id, **asdict(stopped))
+    return stopped

@@ -6,7 +6,7 @@ from flask import Flask, has_request_context, request, session
 from flask_babel import Babel, format_datetime
 from flask_wtf.csrf import CSRFError
 
-from portal import formats, wording
+from portal import devices, formats, wording
 from portal.errors import BadRequest, Forbidden
 from portal.extensions import login, settings
 from portal.web import (
@@ -16,7 +16,6 @@ from portal.web import (
     credentials,
     datasets,
     dev,
-    devices,
     docs,
     errors,
     events,

@@ -45,7 +45,9 @@ def enter_with_factor(user: User) -> Response:
 def _start(user: User, *, two_factor: bool = False) -> Response:
     if current_user.is_authenticated:  # this browser's log-in before this one
         sessions.end(guards.user(), guards.login_session().id, "logout", visitor=guards.visitor())
-    login = sessions.start(user, kind="browser", visitor=guards.visitor(), two_factor=two_factor)
+    is_known = (known_device() or "").partition(":")[0] == str(user.uuid)
+    visitor = guards.visitor()
+    login = sessions.start(user, kind="browser", visitor=visitor, two_factor=two_factor, is_known=is_known)
     db.session.commit()
     guards.log_in(login)
     answer = make_response(redirect(guards.safe_next(request.args.get("next")) or url_for("tasks.index"), 303))

@@ -8,7 +8,7 @@ from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.extensions import db
-from portal.services import mails
+from portal.services import parcels
 from portal.worker.listener import Listener
 
 LOOK_SECONDS = 5.0
@@ -38,7 +38,7 @@ class Postman:
                     self._listener.connect()
                     while not self._stopping.is_set() and self.send_one():
                         pass
-                    mails.give_up_lost()
+                    parcels.give_up_lost()
                     db.session.commit()
             except (SQLAlchemyError, psycopg2.Error) as error:
                 logger.warning("postman: database: {}", type(error).__name__)
@@ -49,10 +49,10 @@ class Postman:
 
     def send_one(self) -> bool:
         """Whether there was one."""
-        parcel = mails.claim()
+        parcel = parcels.claim()
         db.session.commit()
         if parcel is None:
             return False
-        mails.deliver(parcel)
+        parcels.deliver(parcel)
         db.session.commit()
         return True

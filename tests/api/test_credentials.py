@@ -211,9 +211,9 @@ def test_a_mail_that_cannot_be_written_keeps_no_other_back(
     person(app, "alice")
     with app.app_context():
         user = db.session.scalars(select(User)).one()
-        for purpose in ("no_such_template", "password_changed"):
+        for purpose in ("no_such_template", "reset_password"):
             messages.queue_mail(purpose, "alice@example.com", user=user, visitor=Visitor())
         db.session.commit()
-    assert sent(app, "alice@example.com")["purpose"] == "password_changed"
+    assert sent(app, "alice@example.com")["purpose"] == "reset_password"
     with app.app_context():
         assert list(db.session.scalars(select(Message.state).order_by(Message.id))) == ["failed", "sent"]

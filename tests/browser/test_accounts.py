@@ -218,7 +218,7 @@ def test_ones_account(
     says(visit, "Your e-mail address is changed. Open the link that we sent to it.")
     look(visit, "account-changed")
     assert mail_to(outbox, f"new-{address}", "verify_email").startswith(visit.origin)
-    mail_to(outbox, address, "email_changed")
+    mail_to(outbox, address, "account_changed")
     number = new_number()
     visit.link("Change phone number")
     visit.fill(phone_number=number.removeprefix("+86"))

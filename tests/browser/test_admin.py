@@ -16,7 +16,7 @@ from tests.stack import new_number
 
 PAGES = ("users", "tasks", "messages", "history", "system")
 MESSAGES = """
-INSERT INTO messages (channel, purpose, recipient, mail_to, prefix, network, state, vendor_code, vendor_id, created_at)
+INSERT INTO messages (channel, purpose, recipient, send_to, prefix, network, state, vendor_code, vendor_id, created_at)
 SELECT channel, 'login', md5(n::text), '', '', '', state, '', '',
   now() - n % 12 * interval '25 hours' - interval '2 hours'
 FROM generate_series(1, 90) n, (VALUES ('sms', 'sent'), ('mail', 'sent')) channels (channel, state) WHERE n % 5 <> 3

@@ -13,7 +13,7 @@ from portal.extensions import db, gateways
 from portal.gateways.delivery import Delivery
 from portal.gateways.mail import Mail
 from portal.models import Message, Notice, Task, User
-from portal.services import mails, messages, notices, queue, runs, tasks
+from portal.services import messages, notices, parcels, queue, runs, tasks
 from portal.services.events import Visitor
 from tests.cast import bearer, person, tokens
 from tests.parallel import at_once
@@ -71,9 +71,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Mail]:
         return Delivery()
 
     monkeypatch.setattr(gateways().mail, "send", send)
-    while parcel := mails.claim():
+    while parcel := parcels.claim():
         db.session.commit()
-        mails.deliver(parcel)
+        parcels.deliver(parcel)
         db.session.commit()
     return sent
 

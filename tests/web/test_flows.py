@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
+from portal.devices import device
 from portal.extensions import db
 from portal.models import LoginSession, Message, User
 from portal.services import factors, links
 from portal.services.events import Visitor
-from portal.web.devices import device
 from tests.cast import PASSWORD, PHONES, browser, csrf, person, post, solved
 
 NEW = "quite another horse battery"

@@ -12,9 +12,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal import api, postgres, web
-from portal.errors import PortalError, Unavailable
+from portal.errors import Denied, PortalError, Unavailable
 from portal.extensions import db
 from portal.incoming import BodyAwaited
+from portal.services import denials
+from portal.services.events import Visitor
 
 POLICY = {
     "default-src": "'none'",
@@ -96,6 +98,9 @@ def _roll_back() -> None:
 
 def _of_portal_error(error: PortalError) -> BaseResponse | tuple[str, int]:
     _roll_back()
+    if isinstance(error, Denied):
+        visitor = Visitor(request.remote_addr or "", request.user_agent.string)
+        denials.note(error, visitor, f"{request.method} {request.url_rule}")
     return api.errors.of_portal_error(error) if _is_api() else web.errors.of_portal_error(error)
 
 

@@ -43,6 +43,14 @@ class NotFound(PortalError):
     status, code = 404, "not_found"
 
 
+class Denied(NotFound):
+    """Somebody else's, or for admins: answered as if it were not there. `by` is the id of who asked, if known."""
+
+    def __init__(self, by: int | None) -> None:
+        self.by = by
+        super().__init__()
+
+
 class Conflict(PortalError):
     status, code = 409, "conflict"
 

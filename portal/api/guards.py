@@ -11,7 +11,7 @@ from flask_jwt_extended import create_access_token, create_refresh_token, decode
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from portal import limits
-from portal.errors import Forbidden, NotFound, Unauthorized
+from portal.errors import Denied, Forbidden, Unauthorized
 from portal.extensions import db
 from portal.models import LoginSession, User
 from portal.services import sessions
@@ -53,7 +53,7 @@ def admin_bearer(view: View) -> View:
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if not user().is_admin:
-            raise NotFound
+            raise Denied(user().id)
         if login().two_factor_at is None:
             raise Forbidden("two_factor_required")
         if request.method not in SAFE:

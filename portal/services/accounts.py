@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,7 +16,7 @@ from portal.account_names import AccountName
 from portal.errors import BadRequest, Conflict, Invalid, PortalError, TooMany, Unauthorized, Unavailable
 from portal.extensions import db, settings
 from portal.models import User
-from portal.services import captcha, codes, events, messages, passwords, windows
+from portal.services import captcha, codes, events, messages, passwords, spraying, windows
 from portal.services.events import Visitor
 
 _TAKEN = {
@@ -107,8 +107,9 @@ def authenticate(
     known = device if user and device and device.partition(":")[0] == str(user.uuid) else ""
     db.session.rollback()  # hold no connection while the captcha and bcrypt work
     keys, share = _Tries.of(name, user_id, known, visitor), secrets.token_hex(8)
+    sprayed = [] if keys.known else spraying.keys_of(password, visitor)
     try:
-        _prove_human(keys, share, ticket, randstr, visitor)
+        _prove_human(keys, sprayed, share, ticket, randstr, visitor)
         windows.take(keys.shares, share=share, code="login_too_many")
     except TooMany as refusal:
         if windows.first(f"limited:{keys.name}", 60):  # one event a minute, however many are refused
@@ -126,6 +127,7 @@ def authenticate(
         db.session.rollback()
         for key, window in keys.failures.items():
             windows.note(key, window, share=share)
+        spraying.note(sprayed, keys.name, visitor)
         events.record_now("login.failed" if counted else "login.limited", visitor, user_id=user_id, at="password")
         raise Unauthorized("credentials_wrong")
     windows.give_back([*keys.shares, keys.account, *keys.failures], share)
@@ -197,9 +199,9 @@ def _hidden(name: str) -> str:
     return hmac.new(settings().derived("accounts"), name.encode(errors="replace"), sha256).hexdigest()[:32]
 
 
-def _prove_human(keys: _Tries, share: str, ticket: str, randstr: str, visitor: Visitor) -> None:
-    """After three failures only with a captcha; while its service is away, three tries must do."""
-    if not any(windows.is_full(key, counted) for key, counted in keys.failures.items()):
+def _prove_human(keys: _Tries, sprayed: Sequence[str], share: str, ticket: str, randstr: str, visitor: Visitor) -> None:
+    """After three failures, or many accounts, only with a captcha; while its service is away, three tries must do."""
+    if not any(windows.is_full(key, counted) for key, counted in keys.failures.items()) and not spraying.is_on(sprayed):
         return
     if not ticket:
         raise BadRequest("captcha_required", field="captcha")

@@ -17,7 +17,7 @@ from portal.engine.columns import Column
 from portal.engine.fetch import Fetched
 from portal.engine.look import Look
 from portal.engine.query import Condition, Sort
-from portal.errors import Fault, Invalid, NotFound, Unavailable
+from portal.errors import Denied, Fault, Invalid, NotFound, Unavailable
 from portal.extensions import db, gateways, settings
 from portal.models import Dataset, Task, Upload, User
 from portal.services import runs, storage, tasks
@@ -83,8 +83,10 @@ def get_for(user: User, uuid: UUID, *, with_profile: bool = False) -> Dataset:
     """The user's own dataset; `NotFound` for anyone else's, as if it did not exist."""
     found = select(Dataset).where(Dataset.uuid == uuid)
     dataset = db.session.scalar(found.options(undefer(Dataset.profile)) if with_profile else found)
-    if dataset is None or not access.may_see_dataset(user, dataset):
+    if dataset is None:
         raise NotFound
+    if not access.may_see_dataset(user, dataset):
+        raise Denied(user.id)
     return dataset
 
 

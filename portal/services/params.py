@@ -11,7 +11,7 @@ from portal.engine.columns import Column
 from portal.engine.export import Wanted
 from portal.engine.fetch import suggested_name
 from portal.engine.reading import ENCODINGS, FORMATS, Reading
-from portal.errors import Fault, Invalid, NotFound
+from portal.errors import Denied, Fault, Invalid, NotFound
 from portal.extensions import db, settings
 from portal.models import Dataset, User
 from portal.services import request_headers, uploads
@@ -132,8 +132,10 @@ def _export(user: User, params: dict[str, Any]) -> dict[str, Any]:
 
 def _own_dataset(user: User, uuid: UUID) -> Dataset:
     dataset = db.session.scalar(select(Dataset).where(Dataset.uuid == uuid))
-    if dataset is None or not access.may_see_dataset(user, dataset):
+    if dataset is None:
         raise NotFound
+    if not access.may_see_dataset(user, dataset):
+        raise Denied(user.id)
     return dataset
 
 

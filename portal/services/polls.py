@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from portal import limits
-from portal.errors import NotFound, TooMany, Unauthorized
+from portal.errors import Denied, NotFound, TooMany, Unauthorized
 from portal.extensions import db
 from portal.models import Task
 from portal.services import live, sessions, windows
@@ -22,14 +22,22 @@ def poll(session_id: UUID, uuid: UUID, *, kind: str) -> TaskCopy:
 
     Raises `Unauthorized` when the log-in has ended, `NotFound` for someone else's task, `TooMany` for a storm.
     """
-    found = poll_many(session_id, [uuid], kind=kind)
-    if not found:
+    user_id, copies = _poll(session_id, [uuid], kind)
+    if uuid not in copies:
         raise NotFound
-    return found[0]
+    if copies[uuid].owner_id != user_id:
+        raise Denied(user_id)
+    return copies[uuid]
 
 
 def poll_many(session_id: UUID, uuids: Sequence[UUID], *, kind: str) -> list[TaskCopy]:
     """The newest copies of one's own tasks among these, in their order; raises as `poll` does."""
+    user_id, copies = _poll(session_id, uuids, kind)
+    return [copies[uuid] for uuid in uuids if uuid in copies and copies[uuid].owner_id == user_id]
+
+
+def _poll(session_id: UUID, uuids: Sequence[UUID], kind: str) -> tuple[int, dict[UUID, TaskCopy]]:
+    """Who asks, and the copies of these tasks that there are, whoever owns them."""
     looked = live.look(session_id, uuids)
     _count(session_id, looked.polls)
     person = looked.person
@@ -40,8 +48,8 @@ def poll_many(session_id: UUID, uuids: Sequence[UUID], *, kind: str) -> list[Tas
         person = sessions.identity(login)
         live.remember_session(session_id, person)
     copies = {**looked.tasks, **_read([uuid for uuid in uuids if uuid not in looked.tasks])}
-    owned = [copies[uuid] for uuid in uuids if uuid in copies and copies[uuid].owner_id == person["user_id"]]
-    return [live.placed(copy, looked.places.get(copy.uuid)) for copy in owned]
+    placed = {uuid: live.placed(copy, looked.places.get(uuid)) for uuid, copy in copies.items()}
+    return int(person["user_id"]), placed
 
 
 def _count(session_id: UUID, polls: int | None) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, func, or_, select, update
 
 from portal import access, limits
-from portal.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
+from portal.errors import Denied, Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from portal.extensions import RedisError, db
 from portal.models import LoginSession, User
 from portal.services import after_commit, events, live, messages, passwords, security_notices, windows
@@ -172,8 +172,10 @@ def _within_grace(login: LoginSession, jti: str, now: datetime) -> bool:
 def end(user: User, session_id: UUID, reason: str = "ended", *, visitor: Visitor) -> None:
     """End one log-in of the user's; `NotFound` for anyone else's."""
     login = db.session.get(LoginSession, session_id)
-    if login is None or login.ended_at or not access.may_end_session(user, login):
+    if login is None or login.ended_at:
         raise NotFound
+    if not access.may_end_session(user, login):
+        raise Denied(user.id)
     _end([login], reason)
     events.record("session.ended", visitor, user_id=user.id, session=str(login.id), reason=reason)
 

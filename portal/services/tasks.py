@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, update
 
 from portal import access, limits
-from portal.errors import Conflict, Invalid, NotFound, TooMany, Unavailable
+from portal.errors import Conflict, Denied, Invalid, NotFound, TooMany, Unavailable
 from portal.extensions import db, settings
 from portal.models import Dataset, Export, Task, TaskEvent, User
 from portal.models.tasks import ENDED, LIVE, STATUSES, WAITING
@@ -132,8 +132,10 @@ def publish(task: Task) -> TaskCopy:
 def get_for(user: User, uuid: UUID) -> Task:
     """The user's own task; `NotFound` for anyone else's, as if it did not exist."""
     task = db.session.scalar(select(Task).where(Task.uuid == uuid).execution_options(populate_existing=True))
-    if task is None or not access.may_see_task(user, task):
+    if task is None:
         raise NotFound
+    if not access.may_see_task(user, task):
+        raise Denied(user.id)
     return task
 
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, Text, cast, exists, func, select
 
 from portal import access
-from portal.errors import BadRequest, Conflict, Fault, Invalid, NotFound, TooMany, Unauthorized, Unavailable
+from portal.errors import BadRequest, Conflict, Denied, Fault, Invalid, NotFound, TooMany, Unauthorized, Unavailable
 from portal.extensions import db, gateways, settings
 from portal.incoming import path_of
 from portal.models import Task, Upload, User
@@ -102,8 +102,10 @@ def keep(user: User, name: str, received: Received) -> Upload:
 def get_for(user: User, uuid: UUID) -> Upload:
     """The user's own; `NotFound` for anyone else's, or when it is gone."""
     upload = db.session.scalar(select(Upload).where(Upload.uuid == uuid))
-    if upload is None or not access.may_use_upload(user, upload):
+    if upload is None:
         raise NotFound
+    if not access.may_use_upload(user, upload):
+        raise Denied(user.id)
     return upload
 
 

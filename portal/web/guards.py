@@ -11,7 +11,7 @@ from uuid import UUID
 from flask import abort, g, redirect, request, session, url_for
 from flask_login import UserMixin, current_user, login_user
 
-from portal.errors import NotFound
+from portal.errors import Denied, NotFound
 from portal.extensions import db, settings
 from portal.models import LoginSession, User
 from portal.services import sessions
@@ -130,7 +130,7 @@ def admin_required(view: View) -> View:
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if not current_user.is_authenticated or not user().is_admin:
-            abort(404)
+            raise Denied(user().id if current_user.is_authenticated else None)
         if login_session().two_factor_at is None:
             return redirect(url_for("factors.show"), 303)
         if request.method not in SAFE and not sessions.is_fresh(login_session()):

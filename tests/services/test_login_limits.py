@@ -133,7 +133,7 @@ def test_two_hundred_names_with_equal_digits_have_limits_of_their_own(
         for number, someone in enumerate(people):
             here = Visitor(f"198.51.100.{number}")
             with pytest.raises(PortalError, match="credentials_wrong"):
-                accounts.authenticate(someone.username, "wrong", visitor=here)
+                accounts.authenticate(someone.username, f"wrong {number}", visitor=here)
         for number, someone in enumerate(people):
             here = Visitor(f"198.51.101.{number}")
             assert accounts.authenticate(someone.username, PASSWORD, visitor=here).id == someone.id

@@ -98,7 +98,8 @@ class Blocked(Fault):
     not learn whether a server of the inside exists.
     """
 
-    def __init__(self, code: str, /, reason: str, host: str, ip: str = "", **params: Any) -> None:
+    # With defaults, for it is pickled: it comes out of a cage.
+    def __init__(self, code: str, /, reason: str = "", host: str = "", ip: str = "", **params: Any) -> None:
         self.reason, self.host, self.ip = reason, host, ip
         super().__init__(code, **params)
 

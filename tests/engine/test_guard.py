@@ -1,6 +1,7 @@
 """What may be fetched: the classes of the SSRF corpus, resolution and rebinding."""
 
 import ipaddress
+import pickle
 import socket
 import threading
 import time
@@ -222,3 +223,11 @@ def test_what_needs_no_name_service_is_refused_for_what_it_is(url: str) -> None:
         check_url(url, OPEN)
     assert caught.value.code in ("url_not_allowed", "url_malformed")
     assert caught.value.code == "url_malformed" or (isinstance(caught.value, Blocked) and caught.value.host)
+
+
+def test_a_refusal_comes_out_of_a_cage_whole() -> None:
+    with pytest.raises(Blocked) as caught:
+        check_url("http://10.0.0.7/", OPEN)
+    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  # our own, made a moment ago
+    assert isinstance(copy, Blocked)
+    assert (copy.code, copy.reason, copy.host, copy.ip) == ("url_not_allowed", "literal", "10.0.0.7", "10.0.0.7")

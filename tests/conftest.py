@@ -29,11 +29,16 @@ from tests.watch import Watch, watching
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Tests of a folder that starts the whole portal run in one process, so that it is started once at a time.
 
+    The proofs, each with a portal of its own that mostly waits, run in two, by their names: one after the other they
+    would take longer than all other tests.
+
     pytest-xdist's own groups are not seen with this pytest: https://github.com/pytest-dev/pytest-xdist/issues/1386
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        folders = ("tests/browser/", "tests/proofs/", "tests/whole/")
+        if nodeid.startswith("tests/proofs/"):
+            return "proofs a-o" if nodeid.partition("[")[2] < "p" else "proofs p-z"
+        folders = ("tests/browser/", "tests/whole/")
         return next((folder for folder in folders if nodeid.startswith(folder)), nodeid)
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
 
@@ -215,9 +216,10 @@ def asker(bench: Fleet, path: str, nth: int) -> psutil.Process:
         if bench.source.hits[path] < nth:
             return False
         for pid in [pid for worker in bench.workers for pid in bench.children_of(worker)]:
-            ports = [each.laddr.port for each in psutil.Process(pid).net_connections("tcp4")]
-            if bench.source.asker.get(path) in ports:
-                found.append(psutil.Process(pid))
+            with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+                process = psutil.Process(pid)
+                if bench.source.asker.get(path) in [each.laddr.port for each in process.net_connections("tcp4")]:
+                    found.append(process)
         return bool(found)
 
     assert bench.wait(look, 60), f"nobody fetches {path}"

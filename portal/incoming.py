@@ -4,10 +4,14 @@ import errno
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO
+from uuid import UUID
 
+LEFTOVER_SECONDS = 3600
 ENVIRON = "portal.incoming"  # where the front puts an `Incoming` into a request's environment
 
 
@@ -74,6 +78,18 @@ class Incoming:
         if self._release:
             self._release()
         self._release = None
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove what versions before 0.2 left of requests; how many. Young files may be of one that still runs."""
+    removed = 0
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with suppress(OSError, ValueError):
+            is_ours = str(UUID(path.name)) == path.name and path.is_file() and not path.is_symlink()
+            if is_ours and time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                path.unlink()
+                removed += 1
+    return removed
 
 
 def nameless(folder: Path) -> BinaryIO:

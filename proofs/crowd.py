@@ -1,14 +1,20 @@
 """Two crowds for proofs/front.py: strangers who hold connections open, and honest people who time their answers."""
 
+import select
 import selectors
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Self
 
+ROOT = Path(__file__).parent.parent
 HOST = b"Host: localhost\r\n"
 FORM = b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Type: application/x-www-form-urlencoded\r\n"
 JSON = b"POST /api/v1/auth/login HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
@@ -16,6 +22,7 @@ MULTIPART = b"POST /register HTTP/1.1\r\n" + HOST + b"Content-Type: multipart/fo
 UPLOAD = b"POST /api/v1/uploads?name=a.csv HTTP/1.1\r\n" + HOST + b"Authorization: Bearer none\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
 DRIP_SECONDS = 1.0
+AGAIN_SECONDS = 10.0  # who is cut off is back after about so long
 
 # What is sent at once, and what then each second.
 KINDS: dict[str, tuple[bytes, bytes]] = {
@@ -46,40 +53,45 @@ HANG = {"hang": (b"GET /hang HTTP/1.1\r\n" + HOST + b"\r\n", b"")}
 
 
 class Strangers:
-    """So many connections are open at any time, as far as the web lets them; a thread keeps them up."""
+    """So many connections are open at any time, as far as the web lets them; in a process of their own."""
 
-    def __init__(self, port: int, count: int, addresses: int, kinds: list[str] | None = None) -> None:
-        self._port, self._count, self._addresses = port, count, addresses
-        self.kinds = {name: (KINDS | HANG)[name] for name in kinds or KINDS}
+    def __init__(self, port: int, count: int, addresses: int, kinds: Sequence[str] = ()) -> None:
+        self.kinds = list(kinds or KINDS)
         self.opened = 0
-        self._open: dict[socket.socket, str] = {}
-        self._stopping = threading.Event()
-        self._selector = selectors.DefaultSelector()
-        self._thread = threading.Thread(target=self._run, name="strangers", daemon=True)
+        self._argv = [sys.executable, "-m", "proofs.crowd", *map(str, (port, count, addresses)), *self.kinds]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        """They are all there, as far as they are let."""
+        self._process = subprocess.Popen(self._argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout
+        self._process.stdout.readline()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        """All of them are gone; `opened` says how many there were in all."""
+        said, _errors = self._process.communicate("stop")
+        self.opened = int(said)
 
-    def wait(self, count: float, seconds: float = 60) -> None:
-        """Until so many have been opened."""
-        until = time.monotonic() + seconds
-        while self.opened < count and time.monotonic() < until:
-            time.sleep(0.05)
 
-    def stop(self) -> None:
-        """All of them are closed."""
-        self._stopping.set()
-        self._thread.join()
+class _Crowd:
+    def __init__(self, port: int, count: int, addresses: int, kinds: Sequence[str]) -> None:
+        self._port, self._count, self._addresses = port, count, addresses
+        self.kinds = {name: (KINDS | HANG)[name] for name in kinds}
+        self.opened = 0
+        self._open: dict[socket.socket, str] = {}
+        self._selector = selectors.DefaultSelector()
 
-    def _run(self) -> None:
-        dripped = time.monotonic()
-        while not self._stopping.is_set():
-            for _ in range(min(50, self._count - len(self._open))):
+    def run(self) -> None:
+        """Until something is said to it. Who is cut off comes back, but not all of them at once."""
+        began = dripped = time.monotonic()
+        is_said = False
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            allowed = self._count + int((time.monotonic() - began) * self._count / AGAIN_SECONDS)
+            for _ in range(min(20, self._count - len(self._open), allowed - self.opened)):
                 self._open_one()
+            if self.opened >= self._count and not is_said:
+                is_said = True
+                print("all there", flush=True)
             for key, _ in self._selector.select(0.05):
                 self._hear(key.fileobj)  # type: ignore[arg-type]  # we register sockets
             if time.monotonic() - dripped >= DRIP_SECONDS:
@@ -88,6 +100,7 @@ class Strangers:
                     self._send(sock, self.kinds[kind][1])
         for sock in list(self._open):
             self._close(sock)
+        print(self.opened, flush=True)
 
     def _open_one(self) -> None:
         sock = socket.socket()
@@ -180,7 +193,7 @@ class Honest:
                 for _ in range(10):
                     self._ask(connection, turn)
                     turn += 1
-                    time.sleep(0.15)
+                    time.sleep(0.4)
             except (OSError, HTTPException) as error:
                 self.errors[type(error).__name__] += 1
             finally:
@@ -195,3 +208,8 @@ class Honest:
         self._seconds.append(time.monotonic() - began)
         if answer.status != expected:
             self.errors[f"{path} {answer.status}"] += 1
+
+
+if __name__ == "__main__":
+    numbers = [int(word) for word in sys.argv[1:4]]
+    _Crowd(numbers[0], numbers[1], numbers[2], sys.argv[4:]).run()

@@ -49,9 +49,7 @@ class Proof:
         self.report.check("errors while idle", idle.errors, {})
         disk, threads = self.disk(), self.threads()
         with Strangers(self.running.port, CONNECTIONS, ADDRESSES) as crowd:
-            crowd.wait(CONNECTIONS * 0.9)
             crowded = self.honest(SECONDS)
-            crowd.stop()
         self.report.say(f"{crowd.opened} connections of {len(crowd.kinds)} kinds from {ADDRESSES} addresses")
         self.report.say(f"beside them: {crowded.count} answers, p99 {crowded.p99 * 1000:.1f} ms")
         self.report.check("errors of honest people", crowded.errors, {})
@@ -116,8 +114,7 @@ def hung(report: Report) -> None:
         try:
             bench.answers(web, running.port)
             before = Fleet.children_of(web)
-            with Strangers(running.port, 2 * terms.THREADS, 8, kinds=["hang"]) as crowd:
-                crowd.wait(2 * terms.THREADS)
+            with Strangers(running.port, 2 * terms.THREADS, 8, ["hang"]):
                 began = time.monotonic()
                 fleet_wait(lambda: Fleet.children_of(web) not in ([], before), 40)
                 report.check(f"it is replaced within {REPLACED_WITHIN:.0f} s", *within(began))

@@ -17,6 +17,7 @@ from portal.beat import Beat
 from portal.config import load
 from portal.front import terms
 from portal.front.answer import Application
+from portal.incoming import remove_leftovers
 
 
 @dataclass
@@ -143,6 +144,8 @@ def main() -> int:
     module, _, name = options.app.partition(":")
     sys.path.insert(0, os.getcwd())
     application = getattr(importlib.import_module(module), name)
+    if leftovers := remove_leftovers(load().instance_path / "incoming"):
+        logger.info("front: {} files of earlier requests removed", leftovers)
     logger.info("front: {}:{}, {} processes", options.host, options.port, options.processes)
     return Processes(application, bound, options.processes).run()
 

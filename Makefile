@@ -1,7 +1,8 @@
 # One target per wish; `./dev` does the work. Arguments go through ARGS: make test ARGS='-k tasks'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fix lock migrate messages shell clean admin prove-codes prove-sms prove-tokens prove-silence
+.PHONY: help run test lint fix lock migrate messages shell clean admin prove-codes prove-sms prove-tokens
+.PHONY: prove-limits prove-silence
 .PHONY: prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api
 
 help: ## List the targets
@@ -39,6 +40,7 @@ admin: ## Create an administrator (of the portal that `make run` runs, or of DAT
 
 prove-codes: ## Guesses on one code at once: five compared, one wins (SHORT=1: quick)
 prove-sms: ## Thousands of requests: no SMS more than the limits allow (SHORT=1: quick)
+prove-limits: ## 1,000 wrong log-ins in every spelling: ten compared, nobody else limited (SHORT=1: quick)
 prove-tokens: ## Two tabs never log out, a stolen token always does (SHORT=1: quick)
 prove-silence: ## Nothing tells whether an account exists, time included (SHORT=1: quick)
 prove-once: ## Parts are killed 150 times: each accepted task is done, once (SHORT=1: quick)
@@ -52,6 +54,6 @@ prove-scale: ## Two of everything, disks of their own: either may go (SHORT=1: q
 prove-api: ## 5,000 calls from the API's description: each answer is what it says (SHORT=1: quick)
 prove-data: ## Files in and out: speed, memory, kills, equal values, guards (SHORT=1: quick; ARGS: parts)
 prove-front: ## Nobody stops the web: thousands of slow, silent, broken connections (SHORT=1: quick)
-prove-front prove-codes prove-sms prove-tokens prove-silence \
+prove-front prove-codes prove-sms prove-limits prove-tokens prove-silence \
 prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api:
 	@./dev prove $(@:prove-%=%) $(ARGS)

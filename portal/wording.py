@@ -136,6 +136,7 @@ SENTENCES = {
     ),
     "password_wrong": _("The password is wrong."),
     "link_wrong": _("This link is too old or was used before. Ask for a new one."),
+    "link_of_another": _("This link is another account's. Log in to the one in which the address was entered."),
     "link_sent": _(
         "If there is an account with a verified e-mail address, a mail is on its way; else use an SMS code."
     ),

@@ -154,8 +154,8 @@ PAGES: dict[str, Row] = {
     "POST /password/reset": everyone(422),
     "GET /password/reset/code": everyone("303 /password/forgot/sms"),
     "POST /password/reset/code": everyone(422),
-    "GET /email/verify": everyone(200),
-    "POST /email/verify": everyone(422),
+    "GET /email/verify": members(ANY, 200),
+    "POST /email/verify": members(ANY, 422),
     "GET /confirm": members(ANY, 200),
     "POST /confirm": members(ANY, "303 /account/", 422),  # they have to give the second factor, too
     # one's account
@@ -245,7 +245,7 @@ PROGRAMS: dict[str, Row] = {
     "POST /api/v1/auth/logout-all": programs(ANY, 200),
     "POST /api/v1/auth/password/forgot": everyone(422),
     "POST /api/v1/auth/password/reset": everyone(422),
-    "POST /api/v1/auth/email/verify": everyone(422),
+    "POST /api/v1/auth/email/verify": programs(ANY, 422),
     "POST /api/v1/auth/confirm": programs(ANY, 200, admins=422),
     "GET /api/v1/users/me": programs(ANY, 200),
     "PATCH /api/v1/users/me": programs(FRESH, 200),

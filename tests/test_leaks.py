@@ -121,8 +121,9 @@ class Walk:
         code = self.code("register")
         self.api("/auth/register", 422, **new, sms_code=WRONG_CODE)
         pair = self.pair(self.api("/auth/register", 200, **new, sms_code=code))
-        self.api("/auth/email/verify", 422, token=FORGED)
-        self.api("/auth/email/verify", 200, token=self.sent("mail"))
+        by = pair["access_token"]
+        self.api("/auth/email/verify", 422, by=by, token=FORGED)
+        self.api("/auth/email/verify", 200, by=by, token=self.sent("mail"))
         return pair
 
     def log_in(self) -> None:

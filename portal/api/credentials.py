@@ -51,12 +51,13 @@ def reset(body: ResetBody) -> Any:
 
 
 @bp.post("/auth/email/verify")
-@guards.public
+@guards.bearer_required
+@bp.doc(security="bearer")
 @bp.input(TokenBody, arg_name="body")
 @bp.output(Message)
 def verify(body: TokenBody) -> Any:
     """Prove by the mailed token that the address is yours; 409 when another account has verified it meanwhile."""
-    credentials.verify_email(body.token, visitor=guards.visitor())
+    credentials.verify_email(guards.user(), body.token, visitor=guards.visitor())
     db.session.commit()
     return _said("email_verified")
 

@@ -3,7 +3,7 @@
 import hmac
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
@@ -73,8 +73,17 @@ def register(registration: Registration, *, locale: str, visitor: Visitor, flow:
             db.session.add(user)
             db.session.flush()
     events.record("account.registered", visitor, user_id=user.id)
-    messages.tell(user, "verify_email", visitor=visitor, recipient=given.email)
+    with suppress(TooMany, Unavailable):  # a link can be asked for later
+        mail_verification(user, visitor=visitor)
     return user
+
+
+def mail_verification(user: User, *, visitor: Visitor) -> None:
+    """Mail a link to the address that waits. `TooMany` or `Unavailable` when a limit is met.
+
+    Counted for this account alone: whoever else enters the address keeps nobody's link back.
+    """
+    messages.queue_mail("verify_email", f"{user.id}|{user.pending_email}", user=user, visitor=visitor)
 
 
 @contextmanager
@@ -120,7 +129,7 @@ def authenticate(
             counted = keys.known or windows.note(keys.account, limits.LOGIN_PER_ACCOUNT, share=share)
             right = passwords.matches(password, stored if counted else None)
     except PortalError:  # not compared, so not counted
-        windows.give_back(keys.shares, share)
+        windows.give_back([*keys.shares, keys.account], share)
         raise
     found = db.session.scalar(select(User).where(User.id == user_id)) if right else None
     if found is None or not found.is_active or found.hashed_password != stored:

@@ -1,12 +1,13 @@
 """What a person changes about the account, and how they get back in."""
 
 import secrets
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import func, select, update
 
 from portal import account_names, limits, validation
-from portal.errors import BadRequest, Conflict, Invalid, TooMany
+from portal.errors import BadRequest, Conflict, Invalid, TooMany, Unavailable
 from portal.extensions import db
 from portal.models import LoginSession, User
 from portal.services import (
@@ -105,12 +106,14 @@ def change_email(login: LoginSession, email: str, *, visitor: Visitor) -> None:
     user, new = _locked(login), validation.normalise_email(email)
     if new == user.email:
         user.pending_email = None
+        db.session.flush()
         return
     if new != user.pending_email:
         user.pending_email = new
         db.session.flush()
         security_notices.tell(user, "email.change_asked", visitor=visitor)
-    messages.tell(user, "verify_email", visitor=visitor, recipient=new)
+    with suppress(TooMany, Unavailable):
+        accounts.mail_verification(user, visitor=visitor)
 
 
 def change_phone(
@@ -189,16 +192,20 @@ def request_verification(user: User, *, visitor: Visitor) -> None:
     """Mail the link again; `Conflict` when no address waits to be verified, `TooMany`."""
     if not user.pending_email:
         raise Conflict("email_verified_already")
-    messages.queue_mail("verify_email", user.pending_email, user=user, visitor=visitor)
+    accounts.mail_verification(user, visitor=visitor)
     events.record("email.link", visitor, user_id=user.id)
 
 
-def verify_email(token: str, *, visitor: Visitor) -> User:
-    """The waiting address is its owner's, in place of the one before.
+def verify_email(owner: User, token: str, *, visitor: Visitor) -> None:
+    """The waiting address is the account's, in place of the one before.
 
-    `Invalid` when the link is not good any more, `Conflict` when another account has verified the address meanwhile.
+    Whoever reads the mail must be logged in to the account, too: it may have been made by somebody else, who waits
+    for them to settle in it. `Invalid` when the link is not good any more or another account's, `Conflict` when
+    another account has verified the address meanwhile.
     """
     user = links.opened(token, "verify_email")
+    if user.id != owner.id:
+        raise Invalid("link_of_another", field="token")
     before = user.email
     with accounts.unique_names():
         user.email, user.pending_email, user.email_verified_at = user.pending_email, None, func.now()
@@ -207,7 +214,6 @@ def verify_email(token: str, *, visitor: Visitor) -> User:
         security_notices.tell(user, "account.email", visitor=visitor, old_email=before)
     else:
         security_notices.tell(user, "email.verified", visitor=visitor)
-    return user
 
 
 def _locked(login: LoginSession) -> User:

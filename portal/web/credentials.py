@@ -3,7 +3,6 @@
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_login import current_user
 
 from portal.errors import PortalError
 from portal.extensions import db
@@ -122,23 +121,23 @@ def _log_in_again() -> ResponseReturnValue:
 
 
 @bp.get("/email/verify")
-@guards.public
+@guards.member_required
 def ask_to_verify() -> ResponseReturnValue:
     """Where the link in the mail leads: a button, because mail scanners open links too."""
     return render_template("credentials/verify.html", form=LinkForm(token=request.args.get("token")))
 
 
 @bp.post("/email/verify")
-@guards.public
+@guards.member_required
 def verify() -> ResponseReturnValue:
-    """The address is the person's."""
+    """The address is the account's whose owner is logged in."""
     form, status = LinkForm(), 422
     if form.validate_on_submit():
         try:
-            credentials.verify_email(form.token.data or "", visitor=guards.visitor())
+            credentials.verify_email(guards.user(), form.token.data or "", visitor=guards.visitor())
             db.session.commit()
             flash(_("Your e-mail address is verified."), "success")
-            return redirect(url_for("profile.show" if current_user.is_authenticated else "accounts.login"), 303)
+            return redirect(url_for("profile.show"), 303)
         except PortalError as error:
             status = form.explain(error)
     return render_template("credentials/verify.html", form=form), status

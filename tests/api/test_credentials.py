@@ -120,7 +120,7 @@ def test_changing_the_address_and_verifying_it(app: APIFlask, client: FlaskClien
     assert (told["email"], told["pending_email"], told["username"]) == ("alice@example.com", "new@example.com", "Ali")
     token = token_of(sent(app, "new@example.com", "verify_email"))
     for status in (200, 422):
-        assert client.post("/api/v1/auth/email/verify", json={"token": token}).status_code == status
+        assert client.post("/api/v1/auth/email/verify", json={"token": token}, headers=headers).status_code == status
     me = client.get("/api/v1/users/me", headers=headers).get_json()
     assert (me["email"], me["pending_email"]) == ("new@example.com", None)
 

@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test lint fix lock migrate messages shell clean admin prove-codes prove-sms prove-tokens
 .PHONY: prove-limits prove-silence
-.PHONY: prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api
+.PHONY: prove-once prove-cancel prove-fair prove-shares prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,7 @@ prove-silence: ## Nothing tells whether an account exists, time included (SHORT=
 prove-once: ## Parts are killed 150 times: each accepted task is done, once (SHORT=1: quick)
 prove-cancel: ## 200 cancels at any moment: kept within 5 s, nothing left (SHORT=1: quick)
 prove-fair: ## One user's 1,000 tasks and a storm of polls hold nobody up (SHORT=1: quick)
+prove-shares: ## One member, or 16 strangers, at full tilt: others are answered as before (SHORT=1: quick)
 prove-submit: ## 50 equal submits and a kill: one task, one run, equal answers (SHORT=1: quick)
 prove-degraded: ## Redis and PostgreSQL fail in every way: no 500, nothing lost (SHORT=1: quick)
 prove-start: ## From submit to start on an idle system, beside a bare queue (SHORT=1: quick)
@@ -55,5 +56,5 @@ prove-api: ## 5,000 calls from the API's description: each answer is what it say
 prove-data: ## Files in and out: speed, memory, kills, equal values, guards (SHORT=1: quick; ARGS: parts)
 prove-front: ## Nobody stops the web: thousands of slow, silent, broken connections (SHORT=1: quick)
 prove-front prove-codes prove-sms prove-limits prove-tokens prove-silence \
-prove-once prove-cancel prove-fair prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api:
+prove-once prove-cancel prove-fair prove-shares prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api:
 	@./dev prove $(@:prove-%=%) $(ARGS)

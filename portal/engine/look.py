@@ -31,7 +31,12 @@ class _Attempt:
 
 
 # What a look may hold; more with one thread, for rows too wide: each of a thousand columns has vectors of its own.
-_ATTEMPTS = (_Attempt(128, 2), _Attempt(320, 1), _Attempt(320, 1, cut_early=True))
+_ATTEMPTS = (
+    _Attempt(80, 2),
+    _Attempt(80, 1, cut_early=True),
+    _Attempt(320, 1),
+    _Attempt(320, 1, cut_early=True),
+)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
 """Places in this process for what is scarce: so many at work, of them a share for each owner, and a short queue."""
 
+import fcntl
+import os
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from portal.errors import PortalError, TooMany, Unavailable
 from portal.limits import Share
@@ -102,3 +106,44 @@ class Places:
                 self._call_next()
 
         return give_back
+
+
+class Alone:
+    """One at a time for each owner (a whole number), over all processes of this machine that know the file.
+
+    Within a process something else must keep an owner's work apart, as `Places` with one of their own do.
+    """
+
+    POLL_SECONDS = 0.01
+
+    def __init__(self, code: str, *, seconds: float, retry_after: int) -> None:
+        self._code, self._seconds, self._retry_after = code, seconds, retry_after
+        self._files: dict[Path, int] = {}
+
+    @contextmanager
+    def on_machine(self, path: Path, owner: int) -> Iterator[None]:
+        """Waits for other processes. Raises `TooMany`."""
+        file = self._files.get(path) or self._files.setdefault(path, self._opened(path))
+        until = time.monotonic() + self._seconds
+        while not self._locked(file, owner):
+            if time.monotonic() > until:
+                raise TooMany(self._code, retry_after=self._retry_after, reason="own")
+            time.sleep(self.POLL_SECONDS)
+        try:
+            yield
+        finally:
+            fcntl.lockf(file, fcntl.LOCK_UN, 1, owner)
+
+    @staticmethod
+    def _opened(path: Path) -> int:
+        """Never closed: to close any descriptor of a file gives back all that the process has locked in it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    @staticmethod
+    def _locked(file: int, owner: int) -> bool:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
+        except BlockingIOError:
+            return False
+        return True

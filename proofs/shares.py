@@ -314,8 +314,7 @@ class Memory:
 
 def main() -> None:
     report = Report("A share for everyone")
-    settings = {"tasks_waiting_per_user": 1000}
-    with get_context("spawn").Pool(1) as clock, fleet(workers=1, slots=2, dispatchers=1, **settings) as f:
+    with get_context("spawn").Pool(1) as clock, fleet(look_seconds=30) as f:
         somebody = Honest(f, clock)
         for part in (strangers, looks, transfers, large_cells):
             part(f, somebody, report)

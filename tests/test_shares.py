@@ -1,14 +1,17 @@
 """Places for what is scarce: a share for each owner, short queues, nobody waits long."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from portal.errors import PortalError, TooMany, Unavailable
 from portal.limits import Share
-from portal.shares import Places
+from portal.shares import Alone, Places
 
 
 def places(**changes: float) -> Places:
@@ -88,3 +91,28 @@ def test_a_full_queue_lets_go_the_last_of_whoever_has_most_in_it() -> None:
         first.result(5)()
         other.result(5)()
     assert not kind._at_work and not kind._waiting
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from portal.shares import Alone
+with Alone("look_busy", seconds=5, retry_after=5).on_machine(Path(sys.argv[1]), 7):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_owner_works_alone_on_the_machine_whatever_process_asks(tmp_path: Path) -> None:
+    path, alone = tmp_path / "looks", Alone("look_busy", seconds=0.05, retry_after=5)
+    argv = [sys.executable, "-c", HOLDS, str(path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout and other.stdin and other.stdout.readline() == b"held\n"
+        with alone.on_machine(path, 8):
+            pass
+        with pytest.raises(TooMany), alone.on_machine(path, 7):
+            pass
+        other.kill()  # what a dead process held is free
+        other.wait()
+        with alone.on_machine(path, 7), pytest.raises(ZeroDivisionError), alone.on_machine(path, 9):
+            raise ZeroDivisionError

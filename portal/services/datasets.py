@@ -1,7 +1,7 @@
 """Datasets: publish what a fetch made, find, look at, describe and remove what one owns."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -23,11 +23,12 @@ from portal.models import Dataset, Task, Upload, User
 from portal.services import runs, storage, tasks
 from portal.services.copies import TaskCopy
 from portal.services.paging import Page, page
-from portal.shares import Places
+from portal.shares import Alone, Places
 from portal.validation import check_description, check_name
 
 _BUSY_SECONDS = 5
 _looks = Places("look_busy", limits.LOOKS_SHARE, retry_after=_BUSY_SECONDS)
+_alone = Alone("look_busy", seconds=limits.LOOKS_SHARE.seconds, retry_after=_BUSY_SECONDS)
 
 
 def store_key(run: TaskCopy, attempt: int) -> str:
@@ -104,12 +105,15 @@ def task_of(dataset: Dataset) -> UUID:
     return db.session.execute(select(Task.uuid).where(Task.id == dataset.task_id)).scalar_one()
 
 
-def looking_at(dataset: Dataset) -> AbstractContextManager[None]:
-    """A place among the looks of this process, of which each owner has a share: until the answer is made.
+@contextmanager
+def looking_at(dataset: Dataset) -> Iterator[None]:
+    """A place among the looks of this process, and the only one of the owner's on this machine: until the answer is
+    made.
 
     No transaction may be open: it may take seconds. Raises `TooMany` or `Unavailable`, both `look_busy`.
     """
-    return _looks.place(dataset.owner_id)
+    with _looks.place(dataset.owner_id), _alone.on_machine(settings().instance_path / "looks", dataset.owner_id):
+        yield
 
 
 def rows(

@@ -9,12 +9,11 @@ import secrets
 import socket
 import statistics
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
 from pathlib import Path
@@ -28,13 +27,14 @@ from portal.services import links
 from proofs import bench, honest
 from proofs.bench import SHORT, Answer, Call, Report
 from proofs.fleet import Fleet, Member, fleet
+from proofs.full_tilt import Memory, crowd
 
-ROUNDS, PHASES = (25, 2) if SHORT else (200, 3)
+ROUNDS, PHASES = (12, 2) if SHORT else (200, 3)
 SLOWER = 3.0
 STRANGERS, LOOKERS, STALLED = 16, 40, 10
 ROWS = 60_000 if SHORT else 300_000
 LOOK_ALIKES = "671$<+5!0@%8(97[4{|2oaot"
-MEMORY_MB = 100
+MEMORY_MB = 128  # a process looks for two people at once
 PACE = 0.25  # seconds between two requests of one stranger: a flood of cheap ones is what `prove-front` is about
 WELL = {"200", "201", "202"}
 
@@ -93,27 +93,6 @@ def p99(seconds: list[float]) -> float:
 
 def ms(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms"
-
-
-@contextmanager
-def crowd(count: int, each: Callable[[int], object]) -> Iterator[None]:
-    """So many threads that do it again and again, each with its number."""
-    ending = threading.Event()
-
-    def run(n: int) -> None:
-        while not ending.is_set():
-            with suppress(OSError, HTTPException):
-                each(n)
-
-    threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        for thread in threads:
-            thread.join(60)
 
 
 def made(f: Fleet, member: Member, url: str = "", **params: str) -> tuple[str, str]:
@@ -280,36 +259,6 @@ def large_cells(f: Fleet, somebody: Honest, report: Report) -> None:
     report.check(f"largest answer {largest / 1024**2:.1f} MiB, within its bound", largest <= 1.05 * ANSWER_BYTES, True)
     what = f"a web process grew by {memory.grown:.0f} MB at the most"
     report.check(f"{what}, within {MEMORY_MB}", memory.grown <= MEMORY_MB, True)
-
-
-class Memory:
-    """How much the web's processes hold, and by how much one of them grew at the most while it was watched."""
-
-    def __init__(self, f: Fleet) -> None:
-        self._pids = f.children_of(f.webs[0])
-        self._before = {pid: self._megabytes(pid) for pid in self._pids}
-        self.grown = 0.0
-
-    @staticmethod
-    def _megabytes(pid: int) -> float:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1024**2
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        ending = threading.Event()
-
-        def watch() -> None:
-            while not ending.wait(0.01):
-                grown = [self._megabytes(pid) - before for pid, before in self._before.items()]
-                self.grown = max(self.grown, *grown)
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ending.set()
-            thread.join()
 
 
 def main() -> None:

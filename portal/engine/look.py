@@ -32,11 +32,13 @@ class _Attempt:
 
 # What a look may hold; more with one thread, for rows too wide: each of a thousand columns has vectors of its own.
 _ATTEMPTS = (
-    _Attempt(80, 2),
-    _Attempt(80, 1, cut_early=True),
+    _Attempt(64, 2),
+    _Attempt(64, 1, cut_early=True),
     _Attempt(320, 1),
     _Attempt(320, 1, cut_early=True),
 )
+NEAR_ROWS = 20_000  # from the beginning: on the way to them, what is left out can be read
+EARLY_CHARS = 2000  # a sort holds thousands of rows, whatever the limit is
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,18 @@ def look(
     wanted = f"{rows} {condition} {order} LIMIT {int(limit)} OFFSET {int(offset)}"
     counting = f"SELECT count(*) FROM {source} {condition}" if condition else ""
     until = time.monotonic() + seconds
+    are_near = not order and not condition and offset < NEAR_ROWS
+    are_near = are_near and not any(column.is_nested for column in chosen)  # to measure those takes memory, too
     for attempt in _ATTEMPTS:
-        with _opened(path, attempt, until - time.monotonic()) as connection, suppress(duckdb.OutOfMemoryException):
+        cut_early = attempt.cut_early or are_near
+        with (
+            _opened(path, attempt, until - time.monotonic(), fetch_late=not cut_early) as connection,
+            suppress(duckdb.OutOfMemoryException),
+        ):
             counted = connection.execute(counting, values).fetchone() if counting else None
-            cells = cells_of(connection, source, chosen, most, as_texts=as_texts)
-            relation = wanted if attempt.cut_early else f"(FROM {wanted})"
+            chars = min(most, EARLY_CHARS) if attempt.cut_early else most
+            cells = cells_of(connection, source, chosen, chars, as_texts=as_texts)
+            relation = wanted if cut_early else f"(FROM {wanted})"
             found = connection.execute(f"SELECT {', '.join(cell.sql for cell in cells)} FROM {relation}", values)
             return _looked(found, cells, int(counted[0]) if counted else None)
     raise Fault("look_too_large")
@@ -126,8 +135,9 @@ def _json_bytes(value: Any) -> int:
 
 
 @contextmanager
-def _opened(path: Path, attempt: _Attempt, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
-    off = ("late_materialization",) if attempt.cut_early else ()  # it fetches whole rows once the right ones are known
+def _opened(path: Path, attempt: _Attempt, seconds: float, *, fetch_late: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """With `fetch_late` whole rows are fetched once it is known which: less to read, and more to hold."""
+    off = () if fetch_late else ("late_materialization",)
     try:
         with (
             database.opened(

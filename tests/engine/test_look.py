@@ -132,3 +132,11 @@ def test_what_is_whole_is_not_taken_for_cut(tmp_path: Path) -> None:
 def _memory_mb() -> float:
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1024**2
+
+
+def test_lists_of_many_numbers_are_seen(tmp_path: Path) -> None:
+    path = tmp_path / "lists.parquet"
+    duckdb.connect().execute(f"COPY (SELECT i, range(1000) AS l FROM range(3000) t(i)) TO '{path}' (FORMAT parquet)")
+    for sort in ((), (Sort("i", descending=True),)):
+        found = look(path, columns_of(path), sort=sort, seconds=60)
+        assert (found.rows[7][1], found.cut, len(found.rows)) == (list(range(1000)), [], 50)

@@ -84,10 +84,10 @@ class RowsAnswer(Answer):
     numbers that are not finite: NaN, Infinity, -Infinity. Whole numbers above 2^53 are JSON numbers all the same: read
     them with a parser that keeps their digits. `matching` rows fit the conditions, of `rows` in all.
 
-    An answer has a bound. Texts of more than 20,000 characters (in wide tables fewer) are cut and end in "…", bytes are
-    cut, nested values that long are a cut text; `truncated_columns` are the columns with such values. Of rows too large
-    for one answer the last are left out. Either way it is `truncated`. Go on at `next_offset`, which is null at the
-    end; all of a value is in an export.
+    An answer has a bound. Texts of more than 20,000 characters (of wide or large rows fewer) are cut and end in "…",
+    bytes are cut, nested values that long are a cut text; `truncated_columns` are the columns with such values. Of rows
+    too large for one answer the last are left out. Either way it is `truncated`. Go on at `next_offset`, which is null
+    at the end; all of a value is in an export.
     """
 
     columns: list[ColumnAnswer]

@@ -127,6 +127,7 @@ def _things(stage: Stage, name: str) -> dict[str, UUID]:
     things = {"user": stage.uuids["erin"], "session": stage.login(name).id}
     with stage.app.app_context():
         owner = db.session.get_one(User, stage.ids[name])
+        owner.pending_email = f"new.{name}@example.com"
         things["task"] = tasks.submit(owner, "health_check", {}).uuid
         things["ended"] = tasks.cancel(owner, tasks.submit(owner, "health_check", {}).uuid).uuid
         things["exported"] = tasks.submit(owner, "health_check", {}).uuid

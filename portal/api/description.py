@@ -15,12 +15,15 @@ _ERRORS = {
     "401": "No token, or one that is not good any more",
     "403": "Known, but something is asked for first; `code` says what",
     "404": "There is no such thing, or it is someone else's",
+    "408": "The request did not arrive in time",
     "409": "Not possible as things stand",
     "412": "The file is another one than `If-Match` says",
     "413": "The body is too large",
+    "414": "The address is longer than 8 KiB",
     "416": "The file is not so long",
     "422": "A field is wrong; `errors` names it",
     "429": "A limit was met; `Retry-After` says for how many seconds",
+    "431": "The headers are too many or too large",
     "503": "Something the portal depends on is away; `Retry-After` says when to try again",
     "default": "Any other error",
 }
@@ -116,7 +119,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     for status in _statuses(method, path, operation):
         content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
         responses[status] = {"description": _ERRORS[status], "content": content}
-        if status in ("429", "503"):
+        if status in ("408", "429", "503"):
             responses[status]["headers"] = _WAIT
     if (method, path) in _HEADERS:
         name, text, limits = _HEADERS[method, path]
@@ -137,7 +140,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
 
 
 def _statuses(method: str, path: str, operation: dict[str, Any]) -> list[str]:
-    statuses = {"429", "503", "default", *_MORE.get((method, path), ())}
+    statuses = {"408", "414", "429", "431", "503", "default", *_MORE.get((method, path), ())}
     if "requestBody" in operation:
         statuses |= {"400", "413", "422"}
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):

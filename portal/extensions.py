@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING, Any, cast
 
+import click
 from celery import Celery
 from flask import Flask, current_app
+from flask.cli import FlaskGroup
 from flask_babel import Babel
 from flask_jwt_extended import JWTManager
 from flask_login import LoginManager
@@ -96,6 +98,9 @@ def init_migrations(app: Flask) -> None:
         return app.extensions["migrate"]
 
     app.extensions["migrate"] = LocalProxy(bound)
+    context = click.get_current_context(silent=True)
+    if context and isinstance(context.find_root().command, FlaskGroup):
+        bound()  # `flask` itself: that is what adds the command `db`
 
 
 def init_celery(app: Flask, config: dict[str, Any]) -> Celery:

@@ -1,5 +1,6 @@
 """What operators do at the command line."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -95,3 +96,16 @@ def test_no_process_loads_what_only_migrations_need() -> None:
     needed = "alembic", "flask_migrate", "mako"
     done = subprocess.run([sys.executable, "-c", program, *needed], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_flask_has_its_migrations(app: APIFlask) -> None:
+    """`make run` begins with them; Alembic is loaded by this command alone."""
+    config = app.extensions["settings"]
+    secret = {
+        name: getattr(config, name).get_secret_value() for name in ("secret_key", "jwt_secret_key", "password_key")
+    }
+    plain = {"portal_mode": "local", "database_url": config.database_url, "redis_url": config.redis_url}
+    env = os.environ | {name.upper(): value for name, value in {**secret, **plain}.items()}
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "current"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

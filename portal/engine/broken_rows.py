@@ -46,14 +46,17 @@ def of_csv(path: Path, dialect: Dialect, stop: Stop, good: Callable[[bytes], obj
         source = _Lines(file, stop)
         for _ in range(dialect.skip):
             next(source, None)
+        held: list[str] = []
+        rows = reader(source.noting(held), dialect.delimiter, dialect.quote)
         while source.more and broken.count < most:
             begin = source.number + 1
-            held: list[str] = []
+            held.clear()
             try:
-                row = next(reader(source.noting(held), dialect.delimiter, dialect.quote), None)
+                row = next(rows, None)
             except csv.Error as problem:
                 row, reason = None, _unreadable(held, problem)
                 source.give_back(held[1:])
+                rows = reader(source.noting(held), dialect.delimiter, dialect.quote)
             else:
                 reason = _wrong(row, held, width)
             if not held or (row == [] and not reason and width > 1):  # a blank line is a row of one column
@@ -106,9 +109,10 @@ class _Lines:
         return line
 
     def noting(self, held: list[str]) -> Iterator[str]:
-        """The next lines, each noted; too many of them are a quote that was never closed."""
+        """The next lines, each noted until that is emptied; too many of them are a quote that was never closed."""
         size = 0
         for line in self:
+            size = size if held else 0
             held.append(line)
             size += len(line)
             if size > LONGEST_LINE:

@@ -29,19 +29,22 @@ VECTOR = 2048  # DuckDB works in vectors of this many rows
 _PARTS = [VECTOR * n for n in (30, 20, 15, 12, 10, 6, 5, 4, 3, 2, 1)]
 MEMORY_MB = 256  # with less DuckDB writes with one thread only
 THREADS = 2
+WIDE = "wide"  # rows with more values than a table has columns: each is kept whole
 
 Report: TypeAlias = Callable[[float], object]
 
 
 @dataclass(frozen=True)
 class Converted:
-    """`skipped` rows were left out; `first_skipped` has line, reason and the beginning of the first one's text."""
+    """`skipped` rows were left out; `first_skipped` has line, reason and the beginning of the first one's text.
+    `wide`: so many columns, more than a table has, were kept as one of JSON."""
 
     rows: int
     columns: list[Column]
     skipped: int = 0
     first_skipped: dict[str, Any] | None = None
     sheet: str | None = None
+    wide: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def convert(
     with database.disk_limits():
         if sniffed.format not in ("json", "xlsx"):
             return _converted(source, sniffed, target, work, reading, memory_mb, threads, max_bytes, stop, report)
-        lines, sheet = work / "lines.ndjson", None
+        lines, sheet, wide = work / "lines.ndjson", None, None
         if sniffed.format == "json":
             json_source.to_ndjson(source, lines, work=work, stop=stop, tick=lambda share: report(share / 3))
         else:
@@ -92,11 +95,11 @@ def convert(
                 stop=stop,
                 report=lambda share: report(share / 2),
             )
-            sheet = made.name
-        as_lines = replace(sniffed, row_bytes=_row_bytes(lines))
+            sheet, wide = made.name, len(made.columns) if made.is_wide else None
+        as_lines = replace(sniffed, format=WIDE if wide else sniffed.format, row_bytes=_row_bytes(lines))
         done = _converted(lines, as_lines, target, work, reading, memory_mb, threads, max_bytes, stop, report)
         lines.unlink()
-        return replace(done, sheet=sheet)
+        return replace(done, sheet=sheet, wide=wide)
 
 
 def _row_bytes(lines: Path) -> int:
@@ -159,7 +162,7 @@ class _Job:
 
     def csv(self, dialect: Dialect) -> Converted:
         message = ""
-        if dialect.plain:
+        if dialect.plain and not csv_source.has_long_lines(self.source):
             try:
                 done = self._csv(csv_source.relation(self.source, dialect), dialect)
                 if done.rows >= dialect.rows:
@@ -195,6 +198,8 @@ class _Job:
     def ndjson(self, format_: str) -> Converted:
         ndjson_source.blank_mark(self.source)
         files = literal(str(self.source))
+        if format_ == WIDE:
+            return self._lines(files)
         return self._objects(files, files, format_) or self.ndjson_in_parts(format_)
 
     def ndjson_in_parts(self, format_: str) -> Converted:
@@ -203,7 +208,8 @@ class _Job:
             job = self._with(parts, broken, "ndjson_broken_line")
             # To find types DuckDB opens all files, with a buffer for each.
             whole = parts.files if broken.count else literal(str(self.source))
-            done = job._objects(whole, parts.files, format_) or job._lines(parts.files)
+            table = None if format_ == WIDE else job._objects(whole, parts.files, format_)
+            done = table or job._lines(parts.files)
         return replace(done, skipped=broken.count, first_skipped=broken.first)
 
     def _objects(self, whole: str, files: str, format_: str) -> Converted | None:

@@ -12,6 +12,7 @@ from portal.errors import Fault
 
 LARGE_BUFFER = 32 * 1024 * 1024  # DuckDB's own, for each thread
 BUFFER = LARGE_BUFFER // 8
+_LOOK = 16 * 1024
 
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 
@@ -21,6 +22,22 @@ def relation(path: Path, dialect: Dialect) -> str:
     return _read(
         literal(str(path)), dialect, f"header = {dialect.header}, skip = {dialect.skip}, buffer_size = {BUFFER}"
     )
+
+
+def has_long_lines(path: Path) -> bool:
+    """Whether a line may be longer than there are; of such DuckDB says nothing, and gives no rows at all."""
+    with path.open("rb") as file:
+        for start in range(0, path.stat().st_size, LONGEST_LINE // 2):
+            file.seek(start)
+            left = LONGEST_LINE // 2
+            while left > 0 and (piece := file.read(min(left, _LOOK))):
+                if b"\n" in piece or b"\r" in piece:
+                    break
+                left -= len(piece)
+            else:
+                if left <= 0:
+                    return True
+    return False
 
 
 def _read(files: str, dialect: Dialect, options: str) -> str:

@@ -258,7 +258,8 @@ def _found(sniffed: Sniffed, converted: Converted, peeled: list[str]) -> dict[st
         found |= {"delimiter": dialect.delimiter, "quote": dialect.quote, "header": dialect.header}
     if peeled:
         found["packed"] = peeled
-    return found | ({"sheet": converted.sheet} if converted.sheet else {})
+    more = {"sheet": converted.sheet, "wide": converted.wide}
+    return found | {name: value for name, value in more.items() if value}
 
 
 def _hashed(path: Path, stop: Stop, meter: Meter) -> str:

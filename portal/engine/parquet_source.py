@@ -19,6 +19,7 @@ _AS_THEY_ARE = {
     *("decimal", "date", "time", "timestamp", "timestamp with time zone", "varchar", "list", "struct"),
 }
 _WHOLE = {"tinyint", "smallint", "integer", "utinyint", "usmallint", "uinteger"}
+_LENGTHS = {"varchar": "strlen", "blob": "octet_length"}  # in bytes
 _WIDE = {"hugeint", "uhugeint", "ubigint"}
 
 
@@ -28,7 +29,7 @@ def selection(
     """Names and expressions of the columns to be read.
 
     Raises `Fault`: `too_many_columns`, `too_large` where the footer tells of more than `max_bytes`, counting a byte at
-    least for each cell.
+    least for each cell, or where texts are longer together: a page may hold one text for all rows.
     """
     read = parquet_rows.relation(source)
     connection.execute(f"FROM {read} LIMIT 0")
@@ -41,7 +42,8 @@ def selection(
         "SELECT coalesce(sum(total_uncompressed_size), 0), coalesce(sum(num_values), 0)",
         stop,
     )[0]
-    if max(int(sizes[0]), int(sizes[1])) > max_bytes:
+    texts = [f"{_LENGTHS[str(kind.id)]}({identifier(name)})" for name, kind in found if str(kind.id) in _LENGTHS]
+    if max(int(sizes[0]), int(sizes[1])) > max_bytes or _texts_exceed(max_bytes, texts, connection, source, stop):
         raise Fault("too_large", limit=max_bytes)
     finer = _finer(
         [name for name, kind in found if str(kind.id) in ("timestamp_ns", "timestamptz_ns")], connection, read, stop
@@ -51,6 +53,21 @@ def selection(
         (name, f"CAST({identifier(own)} AS VARCHAR)" if own in finer else _expression(identifier(own), kind))
         for name, (own, kind) in zip(names, found, strict=True)
     ]
+
+
+def _texts_exceed(
+    max_bytes: int, lengths: Sequence[str], connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop
+) -> bool:
+    most = (
+        f"FROM parquet_metadata({literal(str(source))}) "
+        "SELECT coalesce(sum(num_values::HUGEINT * total_uncompressed_size), 0) WHERE type = 'BYTE_ARRAY'"
+    )
+    if not lengths or int(database.run(connection, most, stop)[0][0]) <= max_bytes:
+        return False
+    summed = " + ".join(f"coalesce(sum({length}), 0)" for length in lengths)
+    return (
+        int(database.run(connection, f"SELECT {summed} FROM {parquet_rows.relation(source)}", stop)[0][0]) > max_bytes
+    )
 
 
 def _finer(names: Sequence[str], connection: duckdb.DuckDBPyConnection, read: str, stop: Stop) -> set[str]:

@@ -7,24 +7,28 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 from xml.etree.ElementTree import ParseError, iterparse
 from zipfile import ZipFile
 
 from defusedxml.common import DefusedXmlException
-from openpyxl.reader import excel
 from openpyxl.utils.escape import unescape
 from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.worksheet._reader import WorkSheetParser
 
-from portal.engine import zip_member
+from portal.engine import xlsx_book, zip_member
 from portal.engine.csv_dialect import MAX_COLUMNS, has_header, unique_names
 from portal.engine.stop import Stop
+from portal.engine.xlsx_book import Book
 from portal.engine.xlsx_target import SHEET_ROWS
+from portal.engine.xml_guard import Guarded
 from portal.errors import Fault
 
 _STRINGS = "xl/sharedStrings.xml"
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_SAMPLE = 100
+SHEET_COLUMNS = 16_384
+TEXTS = 20_000_000  # in one workbook
+_SAMPLE, _JUDGED = 100, 50_000  # rows in which the width is looked for; cells that tell whether the first is a header
 _ERRORS = {"#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"}
 # What its XML may be wrong in, beyond the archive it lies in.
 _DAMAGE = (
@@ -40,10 +44,14 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class Sheet:
-    """Which sheet was read, and the names of its columns in order."""
+    """Which sheet was read, and the names of its columns in order; as many as no table has if it `is_wide`."""
 
     name: str
     columns: list[str]
+
+    @property
+    def is_wide(self) -> bool:
+        return len(self.columns) > MAX_COLUMNS
 
 
 def to_ndjson(
@@ -57,59 +65,47 @@ def to_ndjson(
     stop: Stop,
     report: Callable[[float], object],
 ) -> Sheet:
-    """Write each row as an object with all columns. The first sheet that holds anything, unless `sheet` names one.
+    """Write each row as an object, the first with all columns. The first sheet that holds anything, unless `sheet`
+    names one.
 
-    Raises `Fault`: `xlsx_corrupt`, `sheet_unknown` with the names there are, `file_empty`, `too_many_columns`,
-    `too_large`.
+    Raises `Fault`: `xlsx_corrupt`, `xlsx_swollen` with the part, `sheet_unknown` with the names there are,
+    `file_empty`, `too_many_columns`, `too_large`.
     """
-    with zip_member.damage_as("xlsx_corrupt", *_DAMAGE):
-        _check_size(source, max_bytes)
-        with source.open("rb") as file, _Strings(source, work / "strings", stop) as strings:
-            book = _book(file, strings)
-            try:
-                names = book.sheetnames
-                if sheet and sheet not in names:
-                    raise Fault("sheet_unknown", sheet=sheet[:100], names=names[:20])
-                for name in [sheet] if sheet else _visible(book):
-                    found = _written(book[name], target, header, stop, report)
-                    if found:
-                        return Sheet(name, found)
-            finally:
-                book.close()
+    with zip_member.damage_as("xlsx_corrupt", *_DAMAGE), ZipFile(source) as archive:
+        if sum(info.file_size for info in archive.infolist()) > max_bytes:
+            raise Fault("too_large", limit=max_bytes)
+        book = xlsx_book.opened(archive, stop)
+        if sheet and sheet not in book.sheets:
+            raise Fault("sheet_unknown", sheet=sheet[:100], names=list(book.sheets)[:20])
+        with _Strings(archive, work / "strings", stop) as strings:
+            for name in [sheet] if sheet else _visible(book):
+                with archive.open(book.sheets[name]) as part:
+                    found = _written(_rows(part, book, name, strings, stop), target, header, report)
+                if found:
+                    return Sheet(name, found)
         raise Fault("file_empty")
 
 
-def _check_size(source: Path, max_bytes: int) -> None:
-    with ZipFile(source) as archive:
-        if sum(info.file_size for info in archive.infolist()) > max_bytes:
-            raise Fault("too_large", limit=max_bytes)
-
-
-def _visible(book: Any) -> list[str]:
-    return [sheet.title for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.sheetnames
-
-
-def _book(file: IO[bytes], strings: "_Strings") -> Any:
-    """A workbook read piece by piece, whose texts lie on disk."""
-    reader = excel.ExcelReader(file, True, False, True, False, False)
-    reader.read_strings = lambda: setattr(reader, "shared_strings", strings)  # type: ignore[method-assign]
-    reader.read()
-    return reader.wb
+def _visible(book: Book) -> list[str]:
+    return [name for name in book.sheets if name not in book.hidden] or list(book.sheets)
 
 
 class _Strings:
     """The texts that a workbook keeps apart from its cells: in a file, found by an index of 8 bytes for each."""
 
-    def __init__(self, source: Path, path: Path, stop: Stop) -> None:
-        self._source, self._path, self._stop = source, path, stop
+    def __init__(self, archive: ZipFile, path: Path, stop: Stop) -> None:
+        self._archive, self._path, self._stop = archive, path, stop
         self._ends = array("Q")
 
     def __enter__(self) -> "_Strings":
         self._file: IO[bytes] = self._path.open("w+b")
-        with ZipFile(self._source) as archive:
-            if _STRINGS in archive.NameToInfo:
-                with archive.open(_STRINGS) as part:
-                    self._take(part)
+        try:
+            if _STRINGS in self._archive.NameToInfo:
+                with self._archive.open(_STRINGS) as part:
+                    self._take(Guarded(part, _STRINGS, unit="si"))
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,20 +117,22 @@ class _Strings:
         self._file.seek(begin)
         return self._file.read(self._ends[number] - begin).decode("utf-8", "surrogatepass")
 
-    def _take(self, part: IO[bytes]) -> None:
+    def _take(self, part: Guarded) -> None:
         end = 0
         for number, text in enumerate(_texts(part)):
             if not number % 1000:
                 self._stop.check()
+                if number > TEXTS:
+                    raise Fault("xlsx_swollen", part="sharedStrings.xml")
             end += self._file.write(text.encode("utf-8", "surrogatepass"))
             self._ends.append(end)
         self._file.flush()
 
 
-def _texts(part: IO[bytes]) -> Iterator[str]:
+def _texts(part: Guarded) -> Iterator[str]:
     """Each text without its phonetic readings and styles."""
     root = None
-    for event, element in iterparse(part, events=("start", "end")):  # noqa: S314  # expat itself refuses entities that grow
+    for event, element in iterparse(cast(IO[bytes], part), events=("start", "end")):  # noqa: S314  # expat itself refuses entities that grow
         if root is None:
             root = element
         if event == "end" and element.tag == f"{_MAIN}si":
@@ -144,32 +142,37 @@ def _texts(part: IO[bytes]) -> Iterator[str]:
 
 
 def _written(
-    sheet: Any, target: Path, header: bool | None, stop: Stop, report: Callable[[float], object]
+    rows: Iterator[list[Any]], target: Path, header: bool | None, report: Callable[[float], object]
 ) -> list[str] | None:
     """The columns' names; None where the sheet is empty."""
-    sheet.reset_dimensions()  # what a file says of its size may be anything
-    rows = _rows(sheet, stop)
     first = [row for _, row in zip(range(_SAMPLE), rows, strict=False)]
     if not first:
         return None
-    width = max(len(row) for row in first)
-    if width > MAX_COLUMNS:
-        raise Fault("too_many_columns", columns=width, limit=MAX_COLUMNS)
-    named = header if header is not None else has_header([[_shown(cell) for cell in row] for row in first])
+    width = max(map(_width, first))
+    judged = first[: max(2, _JUDGED // width)]
+    named = header if header is not None else has_header([[_shown(cell) for cell in row] for row in judged])
     names = unique_names(
         [_shown(cell) for cell in first[0]] + [""] * (width - len(first[0])) if named else [""] * width
     )
     with target.open("w", encoding="utf-8") as out:
         for number, row in enumerate(_chained(first[1:] if named else first, rows)):
-            if len(row) > len(names):
-                if len(row) > MAX_COLUMNS:
-                    raise Fault("too_many_columns", columns=len(row), limit=MAX_COLUMNS)
+            if _width(row) > len(names):
                 names = unique_names([*names, *[""] * (len(row) - len(names))])
-            cells = [*map(_value, row), *[None] * (len(names) - len(row))]
-            out.write(json.dumps(dict(zip(names, cells, strict=True)), ensure_ascii=False) + "\n")
+            if not number:
+                row = [*row, *[None] * (len(names) - len(row))]
+            cells = {
+                name: _value(cell) for name, cell in zip(names, row, strict=False) if cell is not None or not number
+            }
+            out.write(json.dumps(cells, ensure_ascii=False) + "\n")
             if not number % 1000:
                 report(min(0.99, number / SHEET_ROWS))
     return names
+
+
+def _width(row: list[Any]) -> int:
+    if len(row) > SHEET_COLUMNS:
+        raise Fault("too_many_columns", columns=len(row), limit=SHEET_COLUMNS)
+    return len(row)
 
 
 def _chained(first: list[list[Any]], rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
@@ -177,17 +180,27 @@ def _chained(first: list[list[Any]], rows: Iterator[list[Any]]) -> Iterator[list
     yield from rows
 
 
-def _rows(sheet: Any, stop: Stop) -> Iterator[list[Any]]:
+def _rows(part: IO[bytes], book: Book, name: str, strings: _Strings, stop: Stop) -> Iterator[list[Any]]:
     """Rows without the empty cells at their ends, and without empty rows."""
-    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+    sheet = WorkSheetParser(
+        Guarded(part, book.sheets[name], unit="row", until="sheetData"),
+        strings,
+        data_only=True,
+        epoch=book.epoch,
+        date_formats=book.dates,
+        timedelta_formats=book.durations,
+    )
+    for number, (place, cells) in enumerate(sheet.parse(), start=1):
         stop.check()
-        if number > SHEET_ROWS:  # its reader makes rows up to whatever number a file claims
+        if max(number, place) > SHEET_ROWS:
             raise Fault("xlsx_corrupt")
-        cells = list(row)
-        while cells and cells[-1] is None:
-            cells.pop()
-        if cells:
-            yield cells
+        row: list[Any] = []
+        for cell in cells:
+            if cell["value"] is not None:
+                row += [None] * (cell["column"] - len(row))
+                row[cell["column"] - 1] = cell["value"]
+        if row:
+            yield row
 
 
 def _value(cell: Any) -> Any:

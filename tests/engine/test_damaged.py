@@ -20,6 +20,7 @@ from portal.engine.reading import Reading
 from portal.engine.stop import Stop
 from portal.engine.zstd import zstd
 from portal.errors import Fault
+from proofs.bomb_files import OTHERS
 from tests.engine.servers import gz
 
 CSV = "id,text,x\n" + "".join(f"{n},text {n % 5},{n / 3}\n" for n in range(200))
@@ -157,3 +158,36 @@ def test_utf_16_with_hardly_any_ascii(order: str, tmp_path: Path) -> None:
     text = "上海市人民" * 30 + "\n"
     found = read((text * 5).encode(order), tmp_path / "u", encoding="utf-16", header=False)
     assert (found.rows, found.found["encoding"]) == (5, order)
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b"a,b\n1," + b"x" * 9_000_000 + b"\n1,2\n", 2),  # of which DuckDB says nothing, and gives no rows
+        (b"a,b\n1,2\n1," + b"x" * 2_500_000, 3),
+        (b"x" * 3_000_000, 1),
+        (b"x" * 3_000_000 + b"\n1\n2\n", 1),
+    ],
+)
+def test_a_line_without_end_is_never_left_out_in_silence(body: bytes, line: int, tmp_path: Path) -> None:
+    code, said = fault(body, tmp_path / "f")
+    assert (code, said["line"], said["reason"]) == ("csv_broken_row", line, "too_long")
+
+
+@pytest.mark.parametrize("name", ["page of 2 GB", "page of 900 MB", "rows that are not there", "a value of a million"])
+def test_a_parquet_that_lies_of_its_size(name: str, tmp_path: Path) -> None:
+    make, ends = OTHERS[name]
+    make(tmp_path / "lying")
+    assert fault((tmp_path / "lying").read_bytes(), tmp_path / "f")[0] in ends
+
+
+def test_texts_that_are_large_together_are_counted_however_they_are_packed(tmp_path: Path) -> None:
+    query = "SELECT t, encode(t) AS b FROM (SELECT repeat('ä', 5000) AS t), range(100)"  # 2,000,000 bytes
+    path, limits = tmp_path / "packed", Limits(max_bytes=2_000_000)
+    duckdb.connect().execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+    source, work = Local(path, "packed", path.stat().st_size, ""), tmp_path / "work"
+    work.mkdir()
+    assert to_parquet(source, work, policy=Policy(), limits=limits, stop=Stop(), meter=Meter()).rows == 100
+    less = Limits(max_bytes=1_999_999)
+    with pytest.raises(Fault, match="too_large"):
+        to_parquet(source, work, policy=Policy(), limits=less, stop=Stop(), meter=Meter())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = "codes sms limits tokens once cancel fair shares submit degraded start lists scale front".split()
+NAMES = "bombs codes sms limits tokens once cancel fair shares submit degraded start lists scale front".split()
 
 
 @pytest.mark.parametrize("name", NAMES)

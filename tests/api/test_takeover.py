@@ -1,12 +1,13 @@
 """Nobody comes into an account, nor keeps others from one, by an address that was not verified."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from portal.extensions import db, gateways
 from portal.models import Message, User
@@ -216,3 +217,31 @@ def test_an_address_in_other_letters_is_one_account_at_sign_up_and_log_in(app: A
     for account in (typed, "erin@example.com", "ERIN@EXAMPLE.COM"):
         answer = client.post("/api/v1/auth/login", json={"account": account, "password": PASSWORD})
         assert answer.get_json()["user"]["username"] == "erin"
+
+
+def test_a_link_for_a_waiting_address_costs_and_tells_what_one_for_anybody_does(app: APIFlask) -> None:
+    person(app, "alice")
+    person(app, "bob", email=None)
+    asked: dict[str, tuple[list[str], dict[str, Any]]] = {}
+    names = ("alice", "bob", "bob@example.com", PHONES["bob"], "nobody", "nobody@example.com", "+8613912345678")
+    for account in ("first.of.all", *names):  # the first meets an empty history and new connections
+        statements: list[str] = []
+
+        def note(*args: Any, seen: list[str] = statements) -> None:
+            seen.append(args[2])
+
+        with app.app_context():
+            event.listen(db.engine, "before_cursor_execute", note)
+        answer = app.test_client().post(
+            "/api/v1/auth/password/forgot",
+            json={"account": account},
+            environ_base={"REMOTE_ADDR": f"198.51.100.{len(asked)}"},
+        )
+        with app.app_context():
+            event.remove(db.engine, "before_cursor_execute", note)
+        assert answer.status_code == 202
+        by_any_name = [re.sub(r"users\.(username_key|email|phone_number) = \S+", "NAME", one) for one in statements]
+        asked[account] = by_any_name, answer.get_json()
+    for account in names:
+        assert asked[account] == asked["nobody"], account
+    assert len(asked["nobody"][0]) > 5

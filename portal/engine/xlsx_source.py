@@ -21,7 +21,7 @@ from portal.engine.csv_dialect import MAX_COLUMNS, has_header, unique_names
 from portal.engine.stop import Stop
 from portal.engine.xlsx_book import Book
 from portal.engine.xlsx_target import SHEET_ROWS
-from portal.engine.xml_guard import Guarded
+from portal.engine.xml_guard import Guarded, most_of
 from portal.errors import Fault
 
 _STRINGS = "xl/sharedStrings.xml"
@@ -79,8 +79,11 @@ def to_ndjson(
             raise Fault("sheet_unknown", sheet=sheet[:100], names=list(book.sheets)[:20])
         with _Strings(archive, work / "strings", stop) as strings:
             for name in [sheet] if sheet else _visible(book):
-                with archive.open(book.sheets[name]) as part:
-                    found = _written(_rows(part, book, name, strings, stop), target, header, report)
+                part = book.sheets[name]
+                most = most_of(archive.getinfo(part), source.stat().st_size)
+                with archive.open(part) as file:
+                    guarded = Guarded(file, part, unit="row", until="sheetData", most=most)
+                    found = _written(_rows(guarded, book, strings, stop), target, header, report)
                 if found:
                     return Sheet(name, found)
         raise Fault("file_empty")
@@ -95,14 +98,15 @@ class _Strings:
 
     def __init__(self, archive: ZipFile, path: Path, stop: Stop) -> None:
         self._archive, self._path, self._stop = archive, path, stop
+        self._size = Path(str(archive.filename)).stat().st_size
         self._ends = array("Q")
 
     def __enter__(self) -> "_Strings":
         self._file: IO[bytes] = self._path.open("w+b")
         try:
-            if _STRINGS in self._archive.NameToInfo:
+            if info := self._archive.NameToInfo.get(_STRINGS):
                 with self._archive.open(_STRINGS) as part:
-                    self._take(Guarded(part, _STRINGS, unit="si"))
+                    self._take(Guarded(part, _STRINGS, unit="si", most=most_of(info, self._size)))
         except BaseException:
             self.__exit__()
             raise
@@ -180,10 +184,10 @@ def _chained(first: list[list[Any]], rows: Iterator[list[Any]]) -> Iterator[list
     yield from rows
 
 
-def _rows(part: IO[bytes], book: Book, name: str, strings: _Strings, stop: Stop) -> Iterator[list[Any]]:
+def _rows(part: Guarded, book: Book, strings: _Strings, stop: Stop) -> Iterator[list[Any]]:
     """Rows without the empty cells at their ends, and without empty rows."""
     sheet = WorkSheetParser(
-        Guarded(part, book.sheets[name], unit="row", until="sheetData"),
+        part,
         strings,
         data_only=True,
         epoch=book.epoch,

@@ -7,13 +7,21 @@ unpack: what an archive says of itself is not asked. Other encodings than UTF-8 
 
 import re
 from typing import IO
+from zipfile import ZipInfo
 
 from portal.errors import Fault
 
 PIECE = 64 * 1024
+RATIO, RATIO_AFTER = 50, 16 * 1024**2
 TAG_BYTES = 1024**2  # a tag and the text behind it: Excel's longest text, escaped, is a third of that
 UNIT_BYTES = 32_000_000  # a row; no longer line could be read from it
 UNIT_TAGS = 16_384 * 16  # a row has at most so many cells, each of which may hold a few elements
+
+
+def most_of(info: ZipInfo, archive_bytes: int) -> int:
+    """Bytes that a part may unpack to: cells and texts of people, which have their places in them, are a few times as
+    long as packed."""
+    return max(RATIO_AFTER, RATIO * min(info.compress_size, archive_bytes))
 
 
 class Guarded:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
 
-from portal.limits import JSON_DEPTH
+from portal.limits import JSON_DEPTH, JSON_KEYS
 
 # Possessive: an unfinished string is passed over once, not tried again from each quote in it.
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
@@ -56,6 +56,8 @@ def _finite(number: str) -> float:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > JSON_KEYS:  # each that is not known would be answered by a sentence
+        raise ValueError("an object has too many keys")
     made = dict(pairs)
     if len(made) != len(pairs):
         raise ValueError("a key is given twice")

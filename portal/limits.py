@@ -76,7 +76,7 @@ BROWSER_SESSION_SECONDS = 14 * DAY
 
 BODY_BYTES = 256 * 1024
 FORM_PARTS = 1000
-JSON_DEPTH = 32
+JSON_DEPTH, JSON_KEYS = 32, 500
 
 TASK_RETRIES = 3  # after faults that can pass
 TASK_LOSSES = 3  # so often a task may take its worker with it

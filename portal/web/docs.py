@@ -4,7 +4,7 @@ import secrets
 from typing import Any, cast
 
 from apiflask import APIFlask
-from flask import Blueprint, current_app, g, render_template, url_for
+from flask import Blueprint, Response, current_app, g, render_template, url_for
 
 from portal.web import guards
 
@@ -15,7 +15,10 @@ bp = Blueprint("docs", __name__)
 @guards.public
 def openapi() -> Any:
     """OpenAPI 3.1."""
-    answer = current_app.json.response(cast(APIFlask, current_app).spec)
+    app = cast(APIFlask, current_app)
+    if "openapi" not in app.extensions:  # a large text, the same for all
+        app.extensions["openapi"] = app.json.dumps(app.spec)
+    answer = Response(app.extensions["openapi"], mimetype="application/json")
     answer.headers["Cache-Control"] = "public, max-age=300"
     return answer
 

@@ -6,6 +6,7 @@ from flask_babel import get_locale
 from portal.extensions import settings
 
 LOCALES = ("zh", "en")
+HEADER_CHARS = 1000
 
 
 def chosen_locale() -> str:
@@ -13,7 +14,13 @@ def chosen_locale() -> str:
     if not has_request_context():
         return settings().default_locale
     chosen = None if request.path.startswith("/api/") else session.get("locale")
-    return chosen if chosen in LOCALES else request.accept_languages.best_match(LOCALES) or settings().default_locale
+    return chosen if chosen in LOCALES else _asked_for() or settings().default_locale
+
+
+def _asked_for() -> str | None:
+    """Of a list of thousands, which takes longer to read than a page to make, nothing."""
+    header = request.headers.get("Accept-Language", "")
+    return request.accept_languages.best_match(LOCALES) if len(header) <= HEADER_CHARS else None
 
 
 def html_lang() -> str:

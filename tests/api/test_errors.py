@@ -13,6 +13,7 @@ HOSTILE = [
     b"nul",
     b"\xff\xfe{}",
     b"[" * 100_000,
+    b"{" + b",".join(b'"k%d":0' % n for n in range(20_000)) + b"}",
     b'{"a":' * 990 + b"1" + b"}" * 990,
     b'{"account":"a\\u0000b","password":"x"}',
     b'{"account":"\\ud800","password":"x"}',

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
@@ -22,7 +22,7 @@ MULTIPART = b"POST /register HTTP/1.1\r\n" + HOST + b"Content-Type: multipart/fo
 UPLOAD = b"POST /api/v1/uploads?name=a.csv HTTP/1.1\r\n" + HOST + b"Authorization: Bearer none\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
 DRIP_SECONDS = 1.0
-AGAIN_SECONDS = 10.0  # who is cut off is back after about so long
+AGAIN_SECONDS = 20.0  # who is cut off is back after about so long
 
 # What is sent at once, and what then each second.
 KINDS: dict[str, tuple[bytes, bytes]] = {
@@ -80,10 +80,11 @@ class _Crowd:
         self.opened = 0
         self._open: dict[socket.socket, str] = {}
         self._selector = selectors.DefaultSelector()
+        self._turns: deque[tuple[float, socket.socket]] = deque()
 
     def run(self) -> None:
         """Until something is said to it. Who is cut off comes back, but not all of them at once."""
-        began = dripped = time.monotonic()
+        began = time.monotonic()
         is_said = False
         while not select.select([sys.stdin], [], [], 0)[0]:
             allowed = self._count + int((time.monotonic() - began) * self._count / AGAIN_SECONDS)
@@ -94,13 +95,19 @@ class _Crowd:
                 print("all there", flush=True)
             for key, _ in self._selector.select(0.05):
                 self._hear(key.fileobj)  # type: ignore[arg-type]  # we register sockets
-            if time.monotonic() - dripped >= DRIP_SECONDS:
-                dripped = time.monotonic()
-                for sock, kind in list(self._open.items()):
-                    self._send(sock, self.kinds[kind][1])
+            self._drip()
         for sock in list(self._open):
             self._close(sock)
         print(self.opened, flush=True)
+
+    def _drip(self) -> None:
+        """Send what those send each second whose second is over: each has a moment of its own."""
+        now = time.monotonic()
+        while self._turns and self._turns[0][0] <= now:
+            _, sock = self._turns.popleft()
+            if kind := self._open.get(sock):
+                self._send(sock, self.kinds[kind][1])
+                self._turns.append((now + DRIP_SECONDS, sock))
 
     def _open_one(self) -> None:
         sock = socket.socket()
@@ -112,6 +119,7 @@ class _Crowd:
             sock.bind((f"127.0.{1 + number // 200}.{1 + number % 200}", 0))
             sock.connect(("127.0.0.1", self._port))
         self._open[sock] = kind
+        self._turns.append((time.monotonic() + DRIP_SECONDS, sock))
         self._selector.register(sock, selectors.EVENT_WRITE)
 
     def _hear(self, sock: socket.socket) -> None:

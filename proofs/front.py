@@ -10,7 +10,8 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -22,9 +23,10 @@ from proofs.bench import ROOT, SHORT, Call, Portal, Report
 from proofs.crowd import Honest, Strangers
 from proofs.fleet import Fleet
 
-CONNECTIONS, ADDRESSES, SECONDS, IDLE_SECONDS = (1000, 200, 12.0, 5.0) if SHORT else (2000, 200, 60.0, 15.0)
+CONNECTIONS, ADDRESSES, SECONDS, IDLE_SECONDS = (1000, 200, 8.0, 4.0) if SHORT else (2000, 200, 60.0, 15.0)
 PEOPLE = 20
-WARM_SECONDS = 3.0  # the first pages are made while templates are compiled
+WARM_SECONDS = 2.0  # the first pages are made while templates are compiled
+SETTLE_SECONDS = 4.0
 REPLACED_WITHIN = 15.0
 SLOWER = 3.0  # times the p99 of an idle web
 LEAST_P99 = 0.010  # seconds: below it a ratio is noise
@@ -49,6 +51,7 @@ class Proof:
         self.report.check("errors while idle", idle.errors, {})
         disk, threads = self.disk(), self.threads()
         with Strangers(self.running.port, CONNECTIONS, ADDRESSES) as crowd:
+            self.honest(SETTLE_SECONDS)  # what they asked when they came is being answered: a flood of another kind
             crowded = self.honest(SECONDS)
         self.report.say(f"{crowd.opened} connections of {len(crowd.kinds)} kinds from {ADDRESSES} addresses")
         self.report.say(f"beside them: {crowded.count} answers, p99 {crowded.p99 * 1000:.1f} ms")
@@ -105,22 +108,29 @@ class Proof:
         return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
-def hung(report: Report) -> None:
+@contextmanager
+def serving(running: Portal, name: str, options: list[str]) -> Iterator[Child]:
+    """A web with these options, until it has answered and as long as wanted."""
+    argv = [sys.executable, "-m", "portal.front", "--port", str(running.port), *options]
+    web = bench.program(running, name, *argv)
+    web.start()
+    try:
+        bench.answers(web, running.port)
+        yield web
+    finally:
+        stop([web], time.monotonic() + 8)
+
+
+def hung(running: Portal, report: Report) -> None:
     """A web whose threads all hang, in an application that hangs when asked to."""
     report.part("all threads of a web hang")
-    with bench.portal(with_web=False, trusted_proxies=0) as running:
-        web = bench.program(running, "web", *argv(running.port, ["--app", "tests.front.hanging:app"]))
-        web.start()
-        try:
-            bench.answers(web, running.port)
-            before = Fleet.children_of(web)
-            with Strangers(running.port, 2 * terms.THREADS, 8, ["hang"]):
-                began = time.monotonic()
-                fleet_wait(lambda: Fleet.children_of(web) not in ([], before), 40)
-                report.check(f"it is replaced within {REPLACED_WITHIN:.0f} s", *within(began))
-            bench.answers(web, running.port)
-        finally:
-            stop([web], time.monotonic() + 8)
+    with serving(running, "hanging", ["--app", "tests.front.hanging:app"]) as web:
+        before = Fleet.children_of(web)
+        with Strangers(running.port, 2 * terms.THREADS, 8, ["hang"]):
+            began = time.monotonic()
+            fleet_wait(lambda: Fleet.children_of(web) not in ([], before), 40)
+            report.check(f"it is replaced within {REPLACED_WITHIN:.0f} s", *within(began))
+        bench.answers(web, running.port)
 
 
 def within(began: float) -> tuple[bool, bool]:
@@ -138,10 +148,6 @@ def fleet_wait(condition: Callable[[], object], seconds: float = 30) -> bool:
     return True
 
 
-def argv(port: int, options: list[str]) -> list[str]:
-    return [sys.executable, "-m", "portal.front", "--port", str(port), *options]
-
-
 def _target(link: Path) -> str:
     try:
         return str(link.readlink())
@@ -152,19 +158,14 @@ def _target(link: Path) -> str:
 def main() -> None:
     report = Report("Strangers at the door")
     settings = {"make run": ["--processes", "1"], "compose.yaml": compose_options()}
-    for name, options in settings.items():
-        report.part(f"{CONNECTIONS} strangers beside {PEOPLE} honest people, server as in {name}")
-        with bench.portal(with_web=False, trusted_proxies=0) as running:
-            web = bench.program(running, "web", *argv(running.port, options))
-            web.start()
-            try:
-                bench.answers(web, running.port)
+    with bench.portal(with_web=False, trusted_proxies=0) as running:
+        for number, (name, options) in enumerate(settings.items()):
+            report.part(f"{CONNECTIONS} strangers beside {PEOPLE} honest people, server as in {name}")
+            with serving(running, f"web{number}", options) as web:
                 proof = Proof(running, web, report)
                 proof.strangers()
                 proof.replaced()
-            finally:
-                stop([web], time.monotonic() + 8)
-    hung(report)
+        hung(running, report)
     report.end()
 
 

@@ -39,6 +39,7 @@ class Connection(asyncio.Protocol):
         self._current: Request | None = None
         self._rate = Rate(web.stall_seconds)
         self._counted = ""
+        self._farewell = 0  # bytes read away
         self._is_gone = self._is_disk_busy = self._is_half = self._is_paused = False
 
     # What asyncio calls
@@ -67,6 +68,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
+        if self._phase is Phase.FAREWELL:
+            self._farewell += len(data)
         if self._phase is Phase.IDLE and self._reader.is_in_head:
             self._enter(Phase.HEAD, terms.HEAD_SECONDS)
             if not self._web.proxies:
@@ -92,7 +95,10 @@ class Connection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Begin the next request, or go on with the one at hand, as far as it is there."""
-        if self._is_gone or self._phase is Phase.FAREWELL:
+        if self._is_gone:
+            return
+        if self._phase is Phase.FAREWELL:
+            self._pace()
             return
         current = self._current
         if current is None and self._reader.requests:
@@ -107,7 +113,8 @@ class Connection(asyncio.Protocol):
         """Read on only where there is room for what comes."""
         current = self._current
         is_asking = self._phase is Phase.WORK and current is not None and not current.is_whole
-        if is_asking or self._is_disk_busy or self._reader.requests:
+        is_enough = self._farewell > terms.FAREWELL_BYTES
+        if is_asking or is_enough or self._is_disk_busy or self._reader.requests:
             if not self._is_paused:
                 self._transport.pause_reading()
             self._is_paused = True

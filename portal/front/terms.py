@@ -7,6 +7,7 @@ HEAD_SECONDS = 10.0  # from the first byte of a request, or from the connection,
 BODY_SECONDS = 30.0  # of a body that is held in memory
 IDLE_SECONDS = 75.0  # longer than proxies keep a connection for another request
 FAREWELL_SECONDS = 2.0  # what a client still sends is read away so long: else it would not see why it was refused
+FAREWELL_BYTES = 1024 * 1024
 LEAST_RATE = 1024  # bytes a second, of large bodies and of answers, over the setting FETCH_STALL_SECONDS
 ANSWER_SECONDS = 3600.0  # a download is resumed by Range
 STOP_SECONDS = 5.0

@@ -41,10 +41,10 @@ def request_reset(account: str, *, ticket: str = "", randstr: str = "", visitor:
         except TooMany:
             raise BadRequest("captcha_required", field="captcha") from None
     name = account_names.read(account)
-    user = accounts.find(name)
-    reachable = user if user and user.email else None
-    messages.queue_mail("reset_password", name.key, user=reachable, visitor=visitor)
-    events.record("password.link", visitor, user_id=user.id if user else None)
+    owner = accounts.owner_of(name)
+    user_id = owner.id if owner.is_active else None
+    messages.queue_mail("reset_password", name.key, user_id=user_id if owner.email else None, visitor=visitor)
+    events.record("password.link", visitor, user_id=user_id)
 
 
 def reset_by_mail(token: str, new_password: str, *, visitor: Visitor) -> User:

@@ -172,12 +172,12 @@ def watch_prefix(message_id: int) -> None:
         events.record("prefix.stopped", Visitor(), prefix=prefix, sent=sent, verified=used)
 
 
-def queue_mail(purpose: str, recipient: str, *, user: User | None, visitor: Visitor) -> None:
+def queue_mail(purpose: str, recipient: str, *, user_id: int | None, visitor: Visitor) -> None:
     """Have the postman send a mail; limits count `recipient`. `TooMany` or `Unavailable` when one is met.
 
     Without a user nothing will be sent, at the same cost.
     """
-    take("mail", purpose, recipient, visitor=visitor, user_id=user.id if user else None, state="waiting")
+    take("mail", purpose, recipient, visitor=visitor, user_id=user_id, state="waiting")
 
 
 def tell(user: User, purpose: str, *, visitor: Visitor, recipient: str | None = None) -> None:

@@ -212,7 +212,7 @@ def test_a_mail_that_cannot_be_written_keeps_no_other_back(
     with app.app_context():
         user = db.session.scalars(select(User)).one()
         for purpose in ("no_such_template", "reset_password"):
-            messages.queue_mail(purpose, "alice@example.com", user=user, visitor=Visitor())
+            messages.queue_mail(purpose, "alice@example.com", user_id=user.id, visitor=Visitor())
         db.session.commit()
     assert sent(app, "alice@example.com")["purpose"] == "reset_password"
     with app.app_context():

@@ -220,7 +220,7 @@ def test_mails_about_tasks_leave_half_of_the_budget_to_links(
             end(alice)
         assert drain() == 3
         for number in range(3):
-            messages.queue_mail("reset_password", f"{number}@example.com", user=None, visitor=Visitor("203.0.113.1"))
+            messages.queue_mail("reset_password", f"{number}@example.com", user_id=None, visitor=Visitor("203.0.113.1"))
         db.session.commit()
         assert len(waiting()) == 6
 
@@ -231,7 +231,7 @@ def test_they_are_counted_for_no_network(app: APIFlask, alice: User, monkeypatch
         end(alice)
         end(alice)
         assert drain() == 2
-        messages.queue_mail("reset_password", "alice@example.com", user=alice, visitor=Visitor(""))
+        messages.queue_mail("reset_password", "alice@example.com", user_id=alice.id, visitor=Visitor(""))
         db.session.commit()
 
 

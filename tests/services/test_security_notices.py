@@ -238,7 +238,7 @@ def test_it_uses_nobodys_share_up(app: APIFlask, postman: Postman) -> None:
     tell("account.phone", old_number=PHONES["bob"])
     db.session.execute(update(User).values(email="alice@example.com", email_verified_at=func.now()))
     tell("password.changed")
-    messages.queue_mail("reset_password", "alice@example.com", user=user(), visitor=HERE)
+    messages.queue_mail("reset_password", "alice@example.com", user_id=user().id, visitor=HERE)
     for number in (PHONES["alice"], PHONES["bob"]):
         messages.take("sms", "login", number, visitor=HERE)
     db.session.commit()

@@ -88,7 +88,7 @@ def test_all_of_it_stops_and_is_told(app: APIFlask, tmp_path: Path) -> None:
         assert run is not None
         tasks.submit(user("bob"), "fetch", {"url": URL, "headers": SECRET}, key="bobs")
         sent("alice", tmp_path), sent("bob", tmp_path)
-        messages.queue_mail("verify_email", "alice@example.com", user=user("alice"), visitor=HERE)
+        messages.queue_mail("verify_email", "alice@example.com", user_id=user("alice").id, visitor=HERE)
         db.session.commit()
         stopped = switch(active=False)
         assert stopped == Stopped(1, tasks_cancelled=1, tasks_stopping=1, secrets=1, uploads=1, mails=2)

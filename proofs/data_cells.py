@@ -163,7 +163,9 @@ def live_cells(path: Path, separator: str) -> list[str]:
 def _is_number(cell: str) -> bool:
     """Of what separates cells elsewhere, too, it is the first: with the rest behind it that is no formula."""
     return bool(
-        re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?|-?inf|nan", re.split("[,;\t|]", cell.strip("\r\n"))[0].rstrip('"'))
+        re.fullmatch(
+            r"[-+]?[0-9.]+(e[-+]?[0-9]+)?|-?inf|nan", re.split("[,;\t|]", cell.strip("\r\n,;\t|"))[0].rstrip('"')
+        )
     )
 
 

@@ -41,6 +41,7 @@ def create_admin(username: str, email: str, phone_number: str, password_stdin: b
         raise click.ClickException(f"{error.field}: {said}" if error.field else said) from None
     click.echo(f"{user.username} is {user.role.replace('_', ' ')} now.")
     click.echo("At the first log-in a second factor must be set up: have an authenticator app at hand.")
+    click.echo("The e-mail address counts once it is verified: have a link sent to it there, under Account.")
 
 
 @history.command("verify")

@@ -185,13 +185,17 @@ def equal_digits(bench: Bench, report: Report, numbers: list[str]) -> None:
 
 
 def in_other_clothes(bench: Bench, report: Report) -> None:
-    report.part("Visitors by IPv4 on a socket of IPv6")
+    report.part(
+        "Visitors by IPv4 on a socket of IPv6, each with passwords of their own: one over many names is sprayed"
+    )
     froms = [f"::ffff:10.8.{n // 250}.{n % 250 + 1}" for n in range(BY_IPV4)]
-    said = bench.said([log_in(f"nobody{n}", NOT_IT, each, solved=False) for n, each in enumerate(froms)], CALLERS)
+    said = bench.said(
+        [log_in(f"nobody{n}", f"{NOT_IT} {n}", each, solved=False) for n, each in enumerate(froms)], CALLERS
+    )
     report.check(f"{BY_IPV4} of them, one failure each", tally(said), {WRONG: len(froms)})
     one = ["10.9.0.1", "::ffff:10.9.0.1", "::ffff:a09:1", "64:ff9b::a09:1", "2002:a09:1::7", "[::ffff:10.9.0.1]:99"]
     most = limits.CAPTCHA_AFTER_IN_NETWORK[0].count
-    calls = [log_in(f"nobody-{n}", NOT_IT, one[n % len(one)], solved=False) for n in range(2 * most)]
+    calls = [log_in(f"nobody-{n}", f"{NOT_IT} {n}", one[n % len(one)], solved=False) for n in range(2 * most)]
     said = bench.said(calls)
     report.check("one of them in six forms", tally(said), {WRONG: most, "400 captcha_required": most})
 

@@ -1,6 +1,8 @@
 """One answer as it goes out: made and pulled in a thread, piece by piece, sent by the event loop."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +12,7 @@ from portal.front import terms
 from portal.front.refusals import refusal
 
 Application = Callable[..., Iterable[bytes]]
+_BREAK = re.compile(r"[\r\n\0]")
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _OWN = ("connection", "date", "keep-alive", "server", "transfer-encoding")  # headers that are the front's alone
 
@@ -52,7 +55,8 @@ class Answer:
 
     def head(self, *, version: str, is_lasting: bool, is_bare: bool, is_chunked: bool) -> bytes:
         """The status line and the headers; a `is_bare` answer has no body, whatever it says of its length."""
-        lines = [f"HTTP/1.1 {self.status} {_PHRASES.get(self.status, '')}"]
+        date = formatdate(usegmt=True)
+        lines = [f"HTTP/1.1 {self.status} {_PHRASES.get(self.status, '')}", f"Date: {date}"]
         has_length = False
         for name, value in self.headers:
             if name.lower() not in _OWN:
@@ -100,6 +104,9 @@ def made(application: Application, environ: dict[str, Any]) -> Answer:
     except Exception as error:  # noqa: BLE001  # Flask answers its own; this is a fault around it
         logger.opt(exception=error).error("front")
         return refused(500, environ["REQUEST_URI"].encode("latin-1"))
+    if any(_BREAK.search(name + value) for name, value in answer.headers):
+        logger.error("front: a header with a line break is not sent")
+        answer.is_broken, answer.piece = True, b""
     if answer.is_broken and not answer.piece:
         answer.close()
         return refused(500, environ["REQUEST_URI"].encode("latin-1"))

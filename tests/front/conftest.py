@@ -44,7 +44,8 @@ class Front:
     """A running web."""
 
     def __init__(self, port: int, process: "subprocess.Popen[bytes]", settings: dict[str, str]) -> None:
-        self.port, self.process, self.incoming = port, process, Path(settings["INSTANCE_PATH"]) / "incoming"
+        folder = Path(settings["INSTANCE_PATH"])
+        self.port, self.process, self.incoming, self.log = port, process, folder / "incoming", folder / "web.log"
 
     def connect(self, source: str = "127.0.0.1", seconds: float = 20) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), seconds, source_address=(source, 0))

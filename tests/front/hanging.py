@@ -11,6 +11,9 @@ def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
     """`/hang` never answers, `/environ` tells what came; any other path names the process that answers."""
     if environ["PATH_INFO"] == "/hang":
         time.sleep(3600)
+    if environ["PATH_INFO"] == "/split":
+        start("200 OK", [("X-A", "b\r\nX-B: c")])
+        return [b"split"]
     if environ["PATH_INFO"] == "/environ":
         told = {name: value for name, value in environ.items() if isinstance(value, str)}
         start("200 OK", [("Content-Type", "application/json")])

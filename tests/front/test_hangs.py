@@ -60,3 +60,9 @@ def test_a_web_ends_with_its_parent(hanging: Front) -> None:
     (web,) = hanging.webs()
     hanging.process.kill()
     until(lambda: not Path(f"/proc/{web}").exists() or "Z" in Path(f"/proc/{web}/stat").read_text())
+
+
+def test_a_header_with_a_line_break_is_not_sent(hanging: Front) -> None:
+    answer = hanging.get("/split")
+    assert (answer.status, "x-b" in answer.headers) == (500, False)
+    assert answer.headers["date"].endswith(" GMT")

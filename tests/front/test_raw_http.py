@@ -6,6 +6,8 @@ import time
 from contextlib import closing
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from portal import limits
 from tests.front.conftest import Answer, Front, until_closed
@@ -57,6 +59,10 @@ MALFORMED = {
     "a chunk's size that overflows": POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nhello\r\n",
     "a space before the colon": LIVE + b"Content-Length : 5\r\n\r\nhello",
     "a folded header": LIVE + b"X-A: b\r\n c\r\n\r\n",
+    "a tab before the colon": LIVE + b"Content-Length\t: 5\r\n\r\nhello",
+    "a tab before the coding": POST + b"Transfer-Encoding\t: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + SECOND,
+    "a chunk's size with a sign": POST + b"Transfer-Encoding: chunked\r\n\r\n-1\r\nhello\r\n0\r\n\r\n",
+    "a chunk's size in 0x": POST + b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
     "NUL in a header": LIVE + b"X-A: b\0c\r\n\r\n",
     "CR in a header": LIVE + b"X-A: b\rX-B: c\r\n\r\n",
     "a header without a colon": LIVE + b"X-A\r\n\r\n",
@@ -263,3 +269,25 @@ def test_urgent_data_and_resets_do_no_harm(front: Front) -> None:
             sock.send(POST + b"Content-Length: 100\r\n\r\n{", socket.MSG_OOB)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     assert front.get("/health/live").status == 200
+
+
+SEEDS = [
+    *MALFORMED.values(),
+    POST + b"Content-Length: 2\r\n\r\n{}",
+    LIVE + b"\r\n",
+    FORM + b"Content-Length: 9\r\n\r\na",
+]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_sent_the_next_is_answered(front: Front, data: st.DataObject) -> None:
+    """Mutations of all of the above, cut anywhere: the connection ends, and nobody else notices."""
+    sent = bytearray(data.draw(st.sampled_from(SEEDS)))
+    for _ in range(data.draw(st.integers(0, 4))):
+        sent[data.draw(st.integers(0, len(sent) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(sent)))
+    heard = front.say(bytes(sent[:cut]), bytes(sent[cut:]), half=True)
+    assert heard == b"" or heard.startswith(b"HTTP/1.1 ")
+    assert front.get("/health/live").status == 200
+    assert b"Traceback" not in front.log.read_bytes()

@@ -49,7 +49,7 @@ NORMALISED = """\
 X-Request-Id, request_id in a problem, and the flow of a code: drawn for each request
 CSRF tokens: signed with the moment; as long for everyone
 the session cookie: compared by what it holds, without csrf_token and flow, which are drawn for each browser
-what was typed (name, address, number): shown again in the form; as long for everyone
+what was typed (name, address, number, password): shown again in the form; as long for everyone
 RateLimit-Reset: seconds to the end of a window of the clock
 Retry-After and the sentence with it: 59 s may have become 60"""
 NAMES_ONLY = {"X-Request-Id", "RateLimit-Reset"}
@@ -74,7 +74,7 @@ def bare(visit: Visit, answer: TestResponse) -> str:
         parsed |= {name: "" for name in ("request_id", "flow") if name in parsed}
         body = json.dumps(parsed).replace("59 seconds", "60 seconds")
     said = "\n".join([*lines, body])
-    for typed in (visit.person.email, visit.person.username, visit.person.number):
+    for typed in (visit.person.email, visit.person.username, visit.person.number, visit.wrong_password):
         said = said.replace(typed, "TYPED" + "." * len(typed))
     return CSRF.sub(lambda token: f"CSRF token of {len(token[0])}", said)
 

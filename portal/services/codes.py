@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, Select, select, true
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import limits
@@ -81,9 +81,7 @@ def request(
         raise Invalid("phone_invalid", field="phone_number")
     captcha.spend(ticket, randstr=randstr, address=visitor.address)
     guesses.require_room(phone_number)
-    known = db.session.execute(
-        select(User.id).where(User.phone_number == phone_number, _can_log_in(purpose))
-    ).scalar_one_or_none()
+    known = db.session.scalar(_id_of(User.phone_number == phone_number, _can_log_in(purpose)))
     about = asked_by if asked_by is not None else known
     message_id = messages.take("sms", purpose, phone_number, visitor=visitor, user_id=about)
     meant = (known is None) == (purpose in FOR_STRANGERS)
@@ -100,6 +98,11 @@ def request(
     except RedisError:
         raise Unavailable("codes_unavailable", retry_after=30) from None
     return Letter(message_id, phone_number, purpose, template, code, key, own, about, visitor)
+
+
+def _id_of(*whom: ColumnElement[bool]) -> Select[int | None]:
+    """One row in any case, so that somebody costs what nobody does."""
+    return select(select(User.id).where(*whom).scalar_subquery())
 
 
 def _can_log_in(purpose: str) -> ColumnElement[bool]:
@@ -141,7 +144,7 @@ def use(phone_number: str, purpose: str, code: str, *, visitor: Visitor, flow: s
     except RedisError:
         raise Unavailable("codes_unavailable", retry_after=30) from None
     if used is None:
-        user_id = db.session.scalar(select(User.id).where(User.phone_number == phone_number))
+        user_id = db.session.scalar(_id_of(User.phone_number == phone_number))
         db.session.rollback()
         events.record_now("code.wrong", visitor, user_id=user_id, purpose=purpose)
         if was_last:

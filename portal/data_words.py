@@ -31,7 +31,10 @@ DATA_SENTENCES: dict[str, Any] = {
     "url_scheme": _("Only http and https addresses can be fetched, not %(scheme)s."),
     "url_credentials": _("Leave user name and password out of the address."),
     "url_port": _("Port %(port)s may not be fetched from. Ask your administrator to allow it."),
-    "url_not_allowed": _("This address may not be fetched: it is not on the public internet."),
+    "url_not_allowed": _(
+        "This address may not be fetched: it is not on the public internet. An administrator can allow servers of your "
+        "network."
+    ),
     "host_unresolvable": _(
         "There is no public server by the name %(host)s. Check the address; an administrator can allow servers of your "
         "network."

@@ -1,8 +1,10 @@
-"""Numbers and sizes as the reader's language writes them, for templates."""
+"""Numbers, sizes and times as the reader's language writes them, for templates and sentences."""
+
+import math
 
 from babel.numbers import format_decimal
 from flask import Flask
-from flask_babel import get_locale
+from flask_babel import get_locale, ngettext
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -36,6 +38,18 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def wait(seconds: float) -> str:
+    """How long to wait, within a sentence: in seconds, in minutes from one on, in hours from two on; rounded up."""
+    whole = math.ceil(seconds)
+    if whole < 60:
+        return str(ngettext("%(num)s second", "%(num)s seconds", whole))
+    minutes = math.ceil(whole / 60)
+    if minutes < 120:
+        return str(ngettext("%(num)s minute", "%(num)s minutes", minutes))
+    hours = math.ceil(minutes / 60)
+    return str(ngettext("%(num)s hour", "%(num)s hours", hours))
 
 
 def register(app: Flask) -> None:

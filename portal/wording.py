@@ -7,7 +7,7 @@ from typing import Any
 from flask_babel import lazy_gettext
 
 from portal.data_words import DATA_SENTENCES
-from portal.formats import duration, filesize
+from portal.formats import duration, filesize, wait
 
 _ = lazy_gettext
 
@@ -79,7 +79,7 @@ SENTENCES = {
     "forbidden": _("You may not do this."),
     "not_found": _("There is nothing here."),
     "outbox_closed": _(
-        "The outbox opens with the address that `make run` printed when it started: it has a key in it."
+        "The outbox opens with the address that “make run” printed when it started: it has a key in it."
     ),
     "conflict": _("That is not possible as things stand."),
     "invalid": _("Some fields need another look."),
@@ -208,7 +208,9 @@ def sentence(said: Mapping[str, Any]) -> str:
 
 
 def _readable(code: str, name: str, value: Any) -> Any:
-    if name in ("wait", "left") and value is not None:
+    if name == "wait" and value is not None:
+        return wait(value)
+    if name == "left" and value is not None:
         return duration(value)
     if isinstance(value, list):
         return ", ".join(map(str, value))

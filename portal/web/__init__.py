@@ -1,10 +1,14 @@
 """The HTML door."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, has_request_context, request, session
 from flask_babel import Babel, format_datetime
 from flask_wtf.csrf import CSRFError
+from jinja2 import pass_context
+from jinja2.filters import FILTERS
 
 from portal import devices, formats, wording
 from portal.errors import BadRequest, Forbidden
@@ -67,6 +71,23 @@ def init_app(app: Flask, babel: Babel) -> None:
     app.before_request(_refuse_foreign)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    filters = app.jinja_env.filters
+    filters.update({name: _each_time(filters[name]) for name in filters.keys() - FILTERS.keys()})
+
+
+def _each_time(template_filter: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that Jinja asks at each rendering.
+
+    What stands in a template as a constant it would else be asked for once, when the template is read: everybody would
+    get the answer in the language of whoever came first.
+    """
+
+    @pass_context
+    @functools.wraps(template_filter)
+    def asked(_: Any, *args: Any, **kwargs: Any) -> Any:
+        return template_filter(*args, **kwargs)
+
+    return asked
 
 
 def _refuse_foreign() -> None:

@@ -56,7 +56,12 @@ def create() -> ResponseReturnValue:
         given = accounts.Registration(phone_number=number, **typed)
         try:
             user = accounts.register(given, locale=chosen_locale(), visitor=guards.visitor(), flow=codes.flow())
-            return entry.enter(user)
+            answer = entry.enter(user)
+            flash(
+                _("Your account is ready. To verify your e-mail address, open the link that we mailed to you."),
+                "success",
+            )
+            return answer
         except PortalError as error:
             status = form.explain(error)
     return render_template("accounts/finish.html", form=form, phone_number=number), status

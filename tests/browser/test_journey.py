@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import PASSWORD, Outbox
 from tests.browser.data_server import DataServer, Paced
+from tests.browser.test_accounts import says
 from tests.browser.visits import DESKTOP, PHONE, Visit, Visits
 from tests.stack import Stack, new_number
 
@@ -22,6 +23,7 @@ def test_the_whole_way(
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN" if locale == "zh-CN" else "en")
     visit.check_page()
     sign_up(visit, outbox, username)
+    says(visit, "Your account is ready. To verify your e-mail address, open the link that we mailed to you.")
     expect(page.get_by_text(visit.t("No tasks yet. Paste an address above to fetch your first data."))).to_be_visible()
     visit.check_page()
 

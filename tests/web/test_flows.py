@@ -293,6 +293,16 @@ def test_only_the_button_verifies(app: APIFlask) -> None:
     assert again.status_code == 422 and 'role="alert"' in again.text
 
 
+def test_whoever_has_to_log_in_first_is_told_why(client: FlaskClient) -> None:
+    for link, why in (
+        ("/email/verify?token=x", "Log in to the account in which you entered the address; then you can verify it."),
+        ("/tasks/", "Log in to go on."),
+    ):
+        page = client.get(client.get(link).location, headers={"Accept-Language": "en"}).text
+        assert why in page
+    assert "Log in to go on." not in client.get("/login", headers={"Accept-Language": "en"}).text
+
+
 @pytest.mark.parametrize("path", ["/email/verify", "/password/reset"])
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "\x00", "é" * 50])
 def test_a_bad_link_is_said_to_be_one(app: APIFlask, path: str, token: str) -> None:

@@ -40,7 +40,8 @@ DATA_SENTENCES: dict[str, Any] = {
         "network."
     ),
     "addresses_too_many": _(
-        "Too many of your addresses lead to no public server. Check them, wait %(wait)s, then try again."
+        "Too many of your addresses led to no public server, so none is fetched for %(wait)s. Check them; files can be "
+        "sent meanwhile."
     ),
     "connection_failed": _("The server could not be reached. Check the address, or try again later."),
     "connection_closed": _("The server broke off after %(received)s of %(total)s. Try again later."),
@@ -148,6 +149,7 @@ DATA_SENTENCES: dict[str, Any] = {
     "upload_gone": _("The file you sent was kept for a day and is gone. Send it again."),
     "upload_incomplete": _("The file did not arrive whole. Send it again."),
     "file_missing_in_form": _("Choose a file."),
+    "file_in_form": _("Send the file itself as the body (curl --data-binary @FILE), not in a form."),
     "length_required": _("Say how long the file is: Content-Length."),
     "transfers_too_many": _("Too many files are being sent and fetched at the moment. Try again in a few seconds."),
     "transfers_too_many.own": _("You send or fetch as many files as you may at once. Try again when one is through."),

@@ -75,6 +75,7 @@ TIMELINE = {
 SENTENCES = {
     # doors
     "bad_request": _("The request cannot be understood."),
+    "json_expected": _("The body cannot be understood. Send a JSON object, with Content-Type: application/json."),
     "unauthorized": _("Log in first."),
     "forbidden": _("You may not do this."),
     "not_found": _("There is nothing here."),
@@ -259,10 +260,12 @@ def status_sentence(status: int) -> str:
     }
     others = {
         403: _("You may not do this."),
-        405: _("This address does not take that method."),
+        405: _("This address does not take that method. The Allow header names those it takes."),
         412: _("The file is not the one you know."),
-        413: _("What was sent is too large."),
-        415: _("Send JSON."),
+        413: _(
+            "What was sent is too large: at most 256 KiB, files excepted. Send less at once, or a file as an upload."
+        ),
+        415: _("Send JSON, with Content-Type: application/json."),
         416: _("The file is not so long."),
     }
     return str(others[status]) if status in others else sentence({"code": codes.get(status, "internal")})

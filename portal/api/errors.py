@@ -46,13 +46,10 @@ def of_portal_error(error: PortalError) -> Response:
 
 
 def of_status(status: int, headers: dict[str, str] | None = None) -> Response:
-    """For what Flask itself refuses."""
-    return problem(
-        status,
-        HTTPStatus(status).name.lower(),
-        status_sentence(status),
-        headers=headers,
-    )
+    """For what Flask itself refuses: with a 400, the body."""
+    is_body = status == HTTPStatus.BAD_REQUEST and request.method in ("POST", "PUT", "PATCH")
+    detail = sentence({"code": "json_expected"}) if is_body else status_sentence(status)
+    return problem(status, HTTPStatus(status).name.lower(), detail, headers=headers)
 
 
 def of_validation(error: HTTPError) -> Response:

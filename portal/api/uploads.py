@@ -8,6 +8,7 @@ from flask import request
 from portal import transfers
 from portal.api import guards
 from portal.api.schemas.datasets import QuotaAnswer, UploadAnswer, UploadQuery
+from portal.errors import Invalid
 from portal.extensions import db
 from portal.services import quotas, storage, uploads
 
@@ -20,8 +21,10 @@ bp = APIBlueprint("api_uploads", __name__, url_prefix="/api/v1", tag="uploads")
 @bp.input(UploadQuery, location="query", arg_name="query")
 @bp.output(UploadAnswer, status_code=201)
 def create(query: UploadQuery) -> Any:
-    """Send a file as the body, whatever its type; then submit a fetch that names it."""
+    """Send a file as the body, whatever its type, but not in a form; then submit a fetch that names it."""
     user = guards.user()
+    if request.mimetype == "multipart/form-data":  # else the form would be kept as if it were the file
+        raise Invalid("file_in_form", field="Content-Type")
     uploads.announce(user, request.content_length)
     db.session.commit()  # before it comes: no connection is held while it does
     with transfers.body(user) as received:

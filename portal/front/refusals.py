@@ -76,8 +76,12 @@ def refusal(status: int, target: bytes) -> tuple[list[tuple[str, str]], bytes]:
         headers.append(("Content-Type", "application/problem+json"))
         return headers, json.dumps(problem, ensure_ascii=False).encode()
     page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<h1>{status} {escape(title)}</h1><p>{escape(english)}</p><p lang="zh">{chinese}</p></html>\n'
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)}</title><main><h1>{status} {escape(title)}</h1><p>{escape(english)}</p>"
+        f'<p lang="zh-CN">{chinese}</p><p><a href="/">Start page</a> <a href="/" lang="zh-CN">首页</a></p>'
+        "</main></html>\n"
     )
     headers.append(("Content-Type", "text/html; charset=utf-8"))
     return headers, page.encode()

@@ -30,6 +30,7 @@ HOSTILE = [
 def test_hostile_json_is_refused_with_400(client: FlaskClient, body: bytes) -> None:
     answer = client.post("/api/v1/auth/login", data=body, content_type="application/json")
     assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
+    assert "Content-Type: application/json" in answer.get_json()["detail"]  # what to send instead
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"7", b'"x"', b"{}"])
@@ -41,6 +42,7 @@ def test_json_of_another_shape_is_refused_with_422(client: FlaskClient, body: by
 def test_a_body_too_large_is_refused(client: FlaskClient) -> None:
     answer = client.post("/api/v1/auth/login", data=b"x" * 300_000, content_type="application/json")
     assert (answer.status_code, answer.content_type) == (413, "application/problem+json")
+    assert "256 KiB" in answer.get_json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,14 @@ def test_what_is_cut_off_is_not_kept(client: FlaskClient, app: APIFlask, alice: 
     assert list((app.extensions["settings"].instance_path / "incoming").iterdir()) == []
 
 
+def test_a_form_is_not_taken_for_the_file_in_it(client: FlaskClient, app: APIFlask, alice: dict[str, str]) -> None:
+    form = {"file": (BytesIO(CONTENT), "two.csv")}
+    answer = client.post("/api/v1/uploads", data=form, headers=alice, content_type="multipart/form-data")
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "file_in_form")
+    with app.app_context():
+        assert db.session.query(Upload).count() == 0
+
+
 def test_an_empty_file_is_refused(client: FlaskClient, alice: dict[str, str]) -> None:
     answer = send(client, alice, b"", environ_overrides={"CONTENT_LENGTH": "0"})
     assert (answer.status_code, answer.get_json()["code"]) == (422, "file_empty")

@@ -63,7 +63,7 @@ def test_the_page_says_how_long_to_wait(app: APIFlask, headers: dict[str, str]) 
         assert post(page, "/tasks/", page="/tasks/", url="http://127.0.0.1/").status_code == 422
     answer = post(page, "/tasks/", page="/tasks/", url="http://127.0.0.1/")
     assert answer.status_code == 429 and "Retry-After" in answer.headers
-    assert "lead to no public server" in answer.text
+    assert "none is fetched for 60 minutes" in answer.text
 
 
 def test_good_addresses_and_mistakes_of_writing_take_no_place(

@@ -107,13 +107,13 @@ def authenticate(
 
     Takes as long, and counts the same, for an account that does not exist. Beyond an account's own limit, which its
     three names share, the right password is as wrong as any. `device` is what a browser this person logged in from
-    before carries, "user uuid:id": strangers' tries do not count against it.
+    before carries (`device_of`): strangers' tries do not count against it.
     Raises `TooMany`, and after failures `BadRequest("captcha_required")`; hold no other work in the transaction.
     """
     name = account_names.read(account)
     owner = owner_of(name)
     stored, user_id = owner.hashed_password, owner.id
-    known = device if device and device.partition(":")[0] == owner.uuid else ""
+    known = device if device and device.startswith(_devices_of(owner.uuid, stored)) else ""
     db.session.rollback()  # hold no connection while the captcha and bcrypt work
     keys, share = _Tries.of(name, user_id, known, visitor), secrets.token_hex(8)
     sprayed = [] if keys.known else spraying.keys_of(password, visitor)
@@ -141,6 +141,23 @@ def authenticate(
         raise Unauthorized("credentials_wrong")
     windows.give_back([*keys.shares, keys.account, *keys.failures], share)
     return found
+
+
+def device_of(user: User, device_id: str) -> str:
+    """What makes a browser known in which this person logged in, as long as the password is the one of now.
+
+    Whoever had the account once could otherwise keep any number of them, each with tries of its own.
+    """
+    return f"{_devices_of(str(user.uuid), user.hashed_password)}{device_id}"
+
+
+def is_device_of(user: User, device: str) -> bool:
+    """Whether it was made by `device_of` for this person and the password of now."""
+    return device.startswith(device_of(user, ""))
+
+
+def _devices_of(uuid: str | None, hashed_password: str | None) -> str:
+    return f"{uuid}:{_hidden(hashed_password or '')}:"
 
 
 def authenticate_by_code(

@@ -94,7 +94,7 @@ def _set_password(user: User, new_password: str, visitor: Visitor, *, but: Login
         passwords.judged(password, about=about, visitor=visitor, field="new_password")
         user.hashed_password = passwords.hashed(password)
     db.session.flush()
-    sessions.end_all(user, "password", visitor=visitor, but=but)
+    sessions.end_for_password(user, visitor=visitor, but=but)
 
 
 def change_email(login: LoginSession, email: str, *, visitor: Visitor) -> None:

@@ -16,6 +16,7 @@ from portal.services import after_commit, events, live, messages, passwords, sec
 from portal.services.events import Visitor
 
 _USED_EVERY = timedelta(minutes=1)
+_DISTRUSTED = "password"  # why a log-in ended, and why it makes no device known: it may be whoever the change kept out
 _LIFE = {"browser": limits.BROWSER_SESSION_SECONDS, "api": limits.REFRESH_SECONDS}
 
 
@@ -52,10 +53,12 @@ def start(user: User, *, kind: str, visitor: Visitor, two_factor: bool = False, 
 
 def _has_logged_in_so(user: User, visitor: Visitor) -> bool:
     """Whether this browser or program logged in from this network before, or the account was made a moment ago."""
+    # Not before the password was changed: that may have been whoever it was changed for.
     if datetime.now(UTC) - user.created_at < timedelta(seconds=limits.SIGN_UP_SECONDS):
         return True
     alike = LoginSession.user_id == user.id, LoginSession.user_agent == _said(visitor)
-    places = db.session.scalars(select(LoginSession.address).where(*alike).distinct().limit(1000))
+    trusted = LoginSession.end_reason.is_distinct_from(_DISTRUSTED)
+    places = db.session.scalars(select(LoginSession.address).where(*alike, trusted).distinct().limit(1000))
     here = messages.network(visitor.address)
     return any(messages.network(place) == here for place in places)
 
@@ -195,6 +198,13 @@ def end_all(
     _end(logins, reason)
     events.record("session.ended_all", visitor, user_id=user.id, actor_id=actor_id, reason=reason)
     return len(logins)
+
+
+def end_for_password(user: User, *, visitor: Visitor, but: LoginSession | None = None) -> None:
+    """End every log-in but one after the password was changed; none that ended before makes a device known now."""
+    end_all(user, _DISTRUSTED, visitor=visitor, but=but)
+    over = or_(LoginSession.ended_at.is_not(None), LoginSession.expires_at <= func.now())
+    db.session.execute(update(LoginSession).where(LoginSession.user_id == user.id, over).values(end_reason=_DISTRUSTED))
 
 
 def _end(logins: Sequence[LoginSession], reason: str) -> None:

@@ -45,29 +45,30 @@ def enter_with_factor(user: User) -> Response:
 def _start(user: User, *, two_factor: bool = False) -> Response:
     if current_user.is_authenticated:  # this browser's log-in before this one
         sessions.end(guards.user(), guards.login_session().id, "logout", visitor=guards.visitor())
-    is_known = (known_device() or "").partition(":")[0] == str(user.uuid)
+    is_known = accounts.is_device_of(user, known_device() or "")
     visitor = guards.visitor()
     login = sessions.start(user, kind="browser", visitor=visitor, two_factor=two_factor, is_known=is_known)
     db.session.commit()
     guards.log_in(login)
     answer = make_response(redirect(guards.safe_next(request.args.get("next")) or url_for("tasks.index"), 303))
-    _remember(answer, user)
+    remember(answer, user)
     return answer
 
 
 def known_device() -> str | None:
-    """What this browser was given when somebody logged in here: `<uuid of the user>:<id>`. None for a strange one."""
+    """What this browser was given when somebody logged in here (`accounts.device_of`). None for a strange one."""
     try:
-        uuid, device = _devices().loads(request.cookies.get(_cookie(), ""))
+        (device,) = _devices().loads(request.cookies.get(_cookie(), ""))
     except (BadSignature, ValueError, TypeError):
         return None
-    return f"{uuid}:{device}"
+    return str(device)
 
 
-def _remember(answer: Response, user: User) -> None:
-    uuid, _, device = (known_device() or "").partition(":")
-    value = _devices().dumps([str(user.uuid), device if uuid == str(user.uuid) else secrets.token_urlsafe(16)])
-    secure = not settings().is_local
+def remember(answer: Response, user: User) -> None:
+    """Let this browser be a known one, until the password changes: then those who remain are remembered anew."""
+    device = known_device() or ""
+    kept = device if accounts.is_device_of(user, device) else accounts.device_of(user, secrets.token_urlsafe(16))
+    value, secure = _devices().dumps([kept]), not settings().is_local
     answer.set_cookie(_cookie(), value, max_age=DEVICE_SECONDS, secure=secure, httponly=True, samesite="Lax")
 
 

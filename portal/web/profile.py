@@ -1,13 +1,13 @@
 """One's own account: read it, change it."""
 
-from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.errors import Invalid, PortalError
 from portal.extensions import db
 from portal.services import accounts, credentials
-from portal.web import codes, guards
+from portal.web import codes, entry, guards
 from portal.web.forms.accounts import CodeForm, PhoneForm
 from portal.web.forms.credentials import NewPasswordForm
 from portal.web.forms.profile import EmailForm, UsernameForm
@@ -155,7 +155,9 @@ def change_password() -> ResponseReturnValue:
         try:
             credentials.change_password(guards.login_session(), new, visitor=guards.visitor())
             db.session.commit()
-            return _done(_("Your password is changed. Every other session has been ended."))
+            answer = make_response(_done(_("Your password is changed. Every other session has been ended.")))
+            entry.remember(answer, guards.user())
+            return answer
         except PortalError as error:
             status = form.explain(error)
     return render_template("profile/password.html", form=form), status

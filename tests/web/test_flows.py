@@ -88,6 +88,33 @@ def test_a_known_browser_is_not_disturbed_by_strangers(app: APIFlask) -> None:
     assert post(home, "/login", account="alice", password=PASSWORD).status_code == 303
 
 
+def test_known_browsers_are_strange_once_the_password_was_changed(app: APIFlask) -> None:
+    """Whoever had the password once could have had any number of them, each with six tries of its own."""
+    person(app, "alice")
+    kept = [app.test_client() for _ in range(4)]
+    for client in kept:
+        assert post(client, "/login", account="alice", password=PASSWORD).status_code == 303
+    page = f"/password/reset?token={token_for(app, 'alice', 'reset_password')}"
+    reset = post(app.test_client(), "/password/reset", page=page, token=page.partition("=")[2], new_password=NEW)
+    assert reset.location == "/login"
+    answers = [
+        post(client, "/login", account="alice", password=f"guess {n}").status_code for client in kept for n in range(6)
+    ]
+    assert answers == [401] * 3 + [400] * 21  # as any stranger's: a captcha is wanted
+
+
+def test_the_browser_in_which_the_password_was_changed_stays_known(app: APIFlask) -> None:
+    person(app, "alice")
+    home = browser(app, "alice")
+    changed = post(home, "/account/password", page="/account/password", new_password=NEW)
+    assert changed.location == "/account/"
+    post(home, "/logout", page="/tasks/")
+    for n in range(3):
+        assert post(app.test_client(), "/login", account="alice", password=f"guess {n}").status_code == 401
+    assert post(app.test_client(), "/login", account="alice", password=NEW).status_code == 400
+    assert post(home, "/login", account="alice", password=NEW).status_code == 303
+
+
 def test_the_device_cookie_is_out_of_reach_and_binds_to_its_person(app: APIFlask) -> None:
     person(app, "alice")
     person(app, "bob")

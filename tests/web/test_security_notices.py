@@ -286,3 +286,32 @@ def test_a_known_device_is_no_news(app: APIFlask, monkeypatch: pytest.MonkeyPatc
         1,
     ]
     assert call("2001:db8::1", "robot/2") == 1
+
+
+@pytest.mark.parametrize("before", ["live", "ended", "run out"])
+def test_a_device_of_before_the_password_was_changed_is_news(
+    app: APIFlask, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    """Whoever the change kept out, and who comes back from the same device, does not come back unseen."""
+    scene = Scene(set_up(app), verified=True)
+    long_ago(scene)
+    log_in(scene)
+    if before == "ended":
+        scene.sql("UPDATE sessions SET ended_at = now(), end_reason = 'logout' WHERE kind = 'api'")
+    elif before == "run out":
+        scene.sql("UPDATE sessions SET expires_at = now() WHERE kind = 'api'")
+    scene.code(NUMBER, "reset_password")
+    reset_by_code(scene)
+    with app.app_context():
+        Postman(monkeypatch).rounds()
+        db.session.execute(update(Message).values(send_after=Message.send_after - timedelta(hours=2)))
+        db.session.commit()
+    log_in(scene, password=NEW)
+    with app.app_context():
+        (mail,) = Postman(monkeypatch).rounds()
+        assert (mail.to, mail.subject) == (MINE, str(CHANGES["login.new_device"]))
+    log_in(scene, password=NEW)
+    with app.app_context():
+        db.session.execute(update(Message).values(send_after=Message.send_after - timedelta(hours=2)))
+        db.session.commit()
+        assert Postman(monkeypatch).rounds() == []

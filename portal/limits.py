@@ -56,6 +56,7 @@ CONFIRM_PER_USER = (Window(10, 5 * MINUTE),)
 OTP_PER_USER = (Window(5, 5 * MINUTE), Window(20, HOUR), Window(50, DAY))
 RESET_PER_NETWORK = (Window(5, HOUR), Window(20, DAY))  # of those without a captcha, from programs
 SPRAYED_ACCOUNTS = (Window(21, 10 * MINUTE),)  # different ones that fail: more than twenty are no office on a Monday
+REFUSALS_NOTED = (Window(300, 5 * MINUTE),)  # events of a kind, of what costs whoever causes them nothing
 REFUSED_ADDRESSES = (Window(10, HOUR),)  # of one user: those inside, those that are nowhere
 FRESH_SECONDS = 10 * MINUTE
 LINK_SECONDS = {"verify_email": 3 * DAY, "reset_password": 30 * MINUTE}

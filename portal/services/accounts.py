@@ -122,7 +122,7 @@ def authenticate(
         windows.take(keys.shares, share=share, code="login_too_many")
     except TooMany as refusal:
         if windows.first(f"limited:{keys.name}", 60):  # one event a minute, however many are refused
-            events.record_now("login.limited", visitor, user_id=user_id)
+            events.record_refusal("login.limited", visitor, user_id=user_id)
         raise refusal from None
     try:
         with passwords.place(visitor):

@@ -140,14 +140,15 @@ def use(phone_number: str, purpose: str, code: str, *, visitor: Visitor, flow: s
     network, share = f"guesses:{messages.network(visitor.address)}", secrets.token_hex(8)
     windows.take({network: limits.GUESSES_PER_NETWORK}, share=share)
     try:
-        used, was_last = _compared(phone_number, purpose, code, visitor, flow)
+        used, guess = _compared(phone_number, purpose, code, visitor, flow)
     except RedisError:
         raise Unavailable("codes_unavailable", retry_after=30) from None
     if used is None:
         user_id = db.session.scalar(_id_of(User.phone_number == phone_number))
         db.session.rollback()
-        events.record_now("code.wrong", visitor, user_id=user_id, purpose=purpose)
-        if was_last:
+        record = events.record_now if guess else events.record_refusal
+        record("code.wrong", visitor, user_id=user_id, purpose=purpose)
+        if guess == limits.WRONG_CODES_PER_NUMBER.count:
             security_notices.tell_of_number(phone_number, "code.blocked", visitor=visitor)
         raise Invalid("code_wrong", field="sms_code")
     windows.give_back([network], share)
@@ -157,20 +158,20 @@ def use(phone_number: str, purpose: str, code: str, *, visitor: Visitor, flow: s
 
 def _compared(
     phone_number: str, purpose: str, code: str, visitor: Visitor, flow: str | None
-) -> tuple[Used | None, bool]:
-    """The use of the code, or None; and whether this was the last wrong guess that the number had."""
+) -> tuple[Used | None, int]:
+    """The use of the code, or None; and the how manieth wrong guess of its number it was: 0 if nothing was compared."""
     key = _key(purpose, phone_number, flow) if flow else _key_here(purpose, phone_number, visitor)
     message_id = int(redis().hget(key, "message") or 0)
     # What meets no code is not compared and does not count: strangers could use up the owner's guesses by it.
     if not message_id or not (guess := guesses.count(message_id)):
-        return None, False
+        return None, 0
     digest = _digest(purpose, phone_number, code)
     outcome, life = redis().eval(_USE, 1, key, digest, limits.CODE_TRIES, message_id)
     if outcome in (_RIGHT, _GONE):
         guesses.uncount(message_id)
     if outcome == _RIGHT:
-        return Used(key, digest, life, message_id), False
-    return None, outcome == _WRONG and guess == limits.WRONG_CODES_PER_NUMBER.count
+        return Used(key, digest, life, message_id), 0
+    return None, guess if outcome == _WRONG else 0
 
 
 def put_back(used: Used) -> None:

@@ -15,4 +15,4 @@ def note(denied: Denied, visitor: Visitor, at: str) -> None:
     who = f"{denied.by or 'nobody'}:{messages.network(visitor.address)}"
     with suppress(SQLAlchemyError):
         if windows.first(f"denied:{who}", limits.MINUTE):
-            events.record_now("authz.denied", visitor, user_id=denied.by, at=at)
+            events.record_refusal("authz.denied", visitor, user_id=denied.by, by=denied.by, at=at)

@@ -7,6 +7,7 @@ for refusals whose transaction is rolled back.
 
 import hmac
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,8 +18,10 @@ from sqlalchemy import Connection, event, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from portal import limits
 from portal.extensions import db, settings
 from portal.models import Event, EventsHead, User
+from portal.services import windows
 from portal.services.paging import Page, page
 from portal.wording import EVENTS
 
@@ -77,6 +80,17 @@ def record_now(
     """Write an event at once, whatever becomes of the current transaction; hold no connection when calling this."""
     with db.engine.begin() as connection:
         _append(connection, [_noted(kind, visitor, user_id, actor_id, details)])
+
+
+def record_refusal(
+    kind: str, visitor: Visitor, *, user_id: int | None = None, by: int | None = None, **details: Any
+) -> None:
+    """As `record_now`, for what anybody can be refused without end, from as many networks as an IPv6 visitor has.
+
+    So many of a kind, and of one member (`by`) or all strangers, are written down; nothing was compared or done.
+    """
+    if windows.note(f"noted:{kind}:{by or 'strangers'}", limits.REFUSALS_NOTED, share=secrets.token_hex(8)):
+        record_now(kind, visitor, user_id=user_id, **details)
 
 
 def _noted(

@@ -87,7 +87,9 @@ def _packed(parcel: Parcel, message: Message, user: User, to: str) -> Parcel:
 def _written(message: Message, user: User, to: str) -> Mail:
     purpose = message.purpose
     link = links.address(user, purpose) if purpose in links.PATHS else ""
-    about: dict[str, Any] = {"link": link, "username": user.username, "public_url": settings().public_url}
+    # A name with a dot would be made a link of by mail programs: to whatever site somebody took for a name.
+    greeted = "" if "." in user.username else user.username
+    about: dict[str, Any] = {"link": link, "username": greeted, "public_url": settings().public_url}
     with force_locale(user.locale):
         if purpose == ACCOUNT_CHANGED:
             about |= _about_changes(message)

@@ -315,3 +315,22 @@ def test_a_device_of_before_the_password_was_changed_is_news(
         db.session.execute(update(Message).values(send_after=Message.send_after - timedelta(hours=2)))
         db.session.commit()
         assert Postman(monkeypatch).rounds() == []
+
+
+@pytest.mark.parametrize("locale", ["en", "zh"])
+@pytest.mark.parametrize("name", ["gift.example.org", "www.example", "a.b"])
+def test_no_mail_carries_a_name_that_mail_programs_make_a_link_of(
+    app: APIFlask, monkeypatch: pytest.MonkeyPatch, name: str, locale: str
+) -> None:
+    """Neither to a stranger's address that somebody entered, nor to the owner whose account somebody renamed."""
+    scene = Scene(set_up(app), verified=True)
+    scene.sql("UPDATE users SET locale = :locale WHERE id = :id", locale=locale)
+    scene.submit("/account/username", username=name)
+    enter_address(scene)
+    scene.call("POST", "/auth/password/forgot", {"account": MINE}, 202)
+    with app.app_context():
+        handed = Postman(monkeypatch).rounds()
+    assert {each.purpose for each in handed} == {"account_changed", "verify_email", "reset_password"}
+    for mail in handed:
+        assert name not in mail.subject + mail.text + mail.html
+        assert {"en": "Hello,", "zh": "您好："}[locale] in mail.text and "None" not in mail.text

@@ -72,7 +72,9 @@ def _addresses() -> None:
     verified: set[str] = set()
     for person in people:
         email = account_names.email_form(person.email) or account_names.fold(person.email)
-        if person.email_verified_at is None or email in verified:
+        if len(email) > account_names.EMAIL_MAX:  # a letter can stand for eighteen: nobody reads mail there
+            _set(person.id, email=None, email_verified_at=None)
+        elif person.email_verified_at is None or email in verified:
             _set(person.id, email=None, email_verified_at=None, pending_email=email)
         else:
             verified.add(email)
@@ -122,10 +124,10 @@ def downgrade() -> None:
         """
         UPDATE users SET email = CASE WHEN numbered.place = 1 AND NOT numbered.taken THEN numbered.waits
                                       ELSE left(numbered.id || '.' || numbered.waits, 254) END
-        FROM (SELECT id, lower(pending_email) AS waits,
-                     row_number() OVER (PARTITION BY lower(pending_email) ORDER BY id) AS place,
-                     EXISTS (SELECT FROM users AS other WHERE other.email = lower(users.pending_email)) AS taken
-              FROM users WHERE email IS NULL) AS numbered
+        FROM (SELECT id, waits, row_number() OVER (PARTITION BY waits ORDER BY id) AS place,
+                     EXISTS (SELECT FROM users AS other WHERE other.email = waits) AS taken
+              FROM (SELECT id, coalesce(lower(pending_email), 'nobody@example.invalid') AS waits
+                    FROM users WHERE email IS NULL) AS waiting) AS numbered
         WHERE users.id = numbered.id
         """
     )

@@ -24,6 +24,7 @@ PEOPLE = [  # username, e-mail address, verified in this year or not at all
     ("x" * 30 + "ß", "ｗaits@example.com", None),
     ("x" * 30 + "ſs", "straße@example.com", 2024),
     ("Zoë", "zoe@example.com", 2024),
+    ("long", "\ufdfa" * 20 + "@" + ".".join(["a" * 60] * 3) + ".com", None),  # one letter is eighteen in its form
 ]
 
 
@@ -69,6 +70,7 @@ def test_everybody_keeps_an_account_and_nobody_two_of_one_name(before: APIFlask)
         ("x" * 30 + "ß", "x" * 30 + "ss"),
         ("x" * 30 + "-2", "x" * 30 + "-2"),
         ("Zoë", "zoë"),
+        ("long", "long"),
     ]
     assert _rows("email, pending_email, date_part('year', email_verified_at)") == [
         (None, "old@example.com", None),  # the other one verified it earlier
@@ -78,6 +80,7 @@ def test_everybody_keeps_an_account_and_nobody_two_of_one_name(before: APIFlask)
         (None, "waits@example.com", None),  # it is nobody's yet
         ("strasse@example.com", None, 2024),
         ("zoe@example.com", None, 2024),
+        (None, None, None),  # there is no such mailbox, and no room for its form
     ]
     told = "SELECT details->>'before' FROM events JOIN users ON users.id = events.user_id ORDER BY events.position"
     assert [row[0] for row in db.session.execute(text(told))] == ["STRASSE", "ſtraſſe", "x" * 30 + "ſs"]

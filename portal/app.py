@@ -55,10 +55,10 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     api.init_app(app)
     cli.init_app(app)
     answers.init_app(app, secure=not settings.is_local)
-    app.wsgi_app = RemoteAddress(app.wsgi_app)  # type: ignore[method-assign]
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    hops = settings.trusted_proxies
+    app.wsgi_app = RemoteAddress(app.wsgi_app, hops)  # type: ignore[method-assign]
+    if hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
 
 

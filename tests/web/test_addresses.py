@@ -39,6 +39,36 @@ def test_behind_one_proxy_only_its_word_counts(behind_a_proxy: APIFlask) -> None
     assert _address_of_a_failure(behind_a_proxy, "198.51.100.7, 203.0.113.5") == "203.0.113.5"
 
 
+FORGED = [
+    '"',
+    '9.9.9.9:"',
+    '9.9.9.9%"',
+    '[2001:db8::9]"',
+    'a"b\\"',
+    "\\",
+    '"9.9.9.9',
+    "",
+    ",",
+    ",,9.9.9.9,",
+    "for=9.9.9.9;by=",
+]
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_nothing_put_before_its_word_swallows_it(behind_a_proxy: APIFlask, forged: str) -> None:
+    """What nginx makes of a visitor's own header: that, a comma and the address."""
+    assert _address_of_a_failure(behind_a_proxy, f"{forged}, 203.0.113.5") == "203.0.113.5"
+
+
+def test_of_two_proxies_the_farther_one_names_the_visitor(settings: Settings, app: APIFlask) -> None:
+    behind_two = create_app(settings.model_copy(update={"trusted_proxies": 2}))
+    for forged in FORGED[:2]:
+        assert _address_of_a_failure(behind_two, f"{forged}, 203.0.113.5, 192.0.2.1") == "203.0.113.5"
+    assert _address_of_a_failure(behind_two, "203.0.113.5") == "127.0.0.1"  # it came past one of them
+    with behind_two.app_context():
+        db.engine.dispose()
+
+
 def test_changing_the_forged_part_gives_no_new_tries(behind_a_proxy: APIFlask) -> None:
     codes = set()
     for last in range(11):

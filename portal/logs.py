@@ -44,3 +44,4 @@ def configure(*, local: bool) -> None:
     else:
         logger.add(_as_json, level="INFO", diagnose=False, backtrace=False)
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.INFO, force=True)
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # else seven lines before each command

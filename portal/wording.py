@@ -133,7 +133,8 @@ SENTENCES = {
     "otp_required": _("Enter the code of your authenticator app, too."),
     "two_factor_required": _("Switch on two-factor log-in in your account, then log in with it."),
     "fresh_login_required": _(
-        "Prove first that it is you: POST /api/v1/auth/confirm with your password. Then repeat this."
+        "Prove first that it is you: POST /api/v1/auth/confirm with your password, and otp if you have a second "
+        "factor. Then repeat this."
     ),
     "password_wrong": _("The password is wrong."),
     "link_wrong": _("This link is too old or was used before. Ask for a new one."),

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any
 from uuid import UUID
 
@@ -87,7 +88,7 @@ def _change(uuid: UUID, *, role: str | None = None, active: bool | None = None) 
         changed = admin.change(guards.user(), uuid, role=role, active=active, visitor=guards.visitor())
         db.session.commit()
         flash(_("Changed. All sessions of this user have ended."), "success")
-        if changed.stopped:
+        if changed.stopped and any(astuple(changed.stopped)):
             flash(_stopped(changed.stopped))
     except (Conflict, Forbidden, Invalid) as error:
         db.session.rollback()

@@ -141,6 +141,12 @@ def test_a_deactivated_user_is_out_at_the_next_call_and_may_come_back(
         assert event.user_id == alice.id and event.actor_id not in (None, alice.id)
 
 
+def test_of_what_was_not_there_nothing_is_told(dana: FlaskClient, alice: Person) -> None:
+    off = _set(dana, alice, active="no")
+    page = dana.get(off.location).text
+    assert "Changed." in page and "Stopped:" not in page
+
+
 def test_a_changed_role_ends_all_sessions(app: APIFlask, dana: FlaskClient, alice: Person) -> None:
     hers = browser(app, "alice")
     _set(dana, alice, role="admin")

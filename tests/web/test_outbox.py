@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from portal.config import Settings
 from portal.derived_keys import outbox_key
 from portal.extensions import gateways
+from portal.gateways.mail import Mail
 
 LOCAL = {"Host": "127.0.0.1:8000"}
 PAGES = ("/dev/outbox", "/dev/outbox.json")
@@ -46,6 +47,19 @@ def test_programs_send_the_key_and_get_the_newest_first(client: FlaskClient, key
     answer = client.get("/dev/outbox.json", **{**sent, "headers": LOCAL | sent.get("headers", {})})
     assert answer.status_code == 200 and "Set-Cookie" not in answer.headers
     assert [message["to"] for message in answer.get_json()] == ["+8613900139000", "+8613800138000"]
+
+
+def test_links_can_be_clicked_and_mails_without_one_show_their_subject(
+    app: APIFlask, client: FlaskClient, key: str
+) -> None:
+    with app.app_context():
+        for link, subject in (
+            ("http://127.0.0.1:8000/email/verify?token=of-nobody-at-all", "a link"),
+            ("", "a notice"),
+        ):
+            gateways().mail.send(Mail("a@example.com", "a purpose", subject, "<p>text</p>", "text", link))
+    page = client.get("/dev/outbox", headers=LOCAL | {"X-Outbox-Key": key}).text
+    assert '<a href="http://127.0.0.1:8000/email/verify?token=of-nobody-at-all">' in page and "a notice" in page
 
 
 @pytest.mark.parametrize("path", PAGES)

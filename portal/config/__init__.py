@@ -44,6 +44,7 @@ class Settings(GatewaySettings):
     instance_path: Path = Path("instance")
     store_path: Path | None = None
     trusted_proxies: int = Field(0, ge=0, le=5)
+    web_processes: int = Field(1, ge=1)
     allowed_hosts: Listed = []
     public_url: str = ""
     default_locale: Literal["zh", "en"] = "zh"

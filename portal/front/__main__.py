@@ -140,6 +140,7 @@ def main() -> int:
     options = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536) if most > 0 else 65_536, most))
+    os.environ.setdefault("WEB_PROCESSES", str(options.processes))  # for the application, loaded below
     bound = listening(options.host, options.port)
     module, _, name = options.app.partition(":")
     sys.path.insert(0, os.getcwd())

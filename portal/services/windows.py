@@ -1,6 +1,6 @@
 """Sliding windows: at most so many in so many seconds, exact in parallel, with places that can be given back.
 
-Kept in Redis; in this process while Redis is away, so that a limit never becomes an open door.
+Kept in Redis; while Redis is away each process keeps its part, so that a limit never becomes an open door.
 """
 
 import threading
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from portal.errors import TooMany
-from portal.extensions import RedisError, redis
+from portal.extensions import RedisError, redis, settings
 from portal.limits import Window
 
 # For each key its windows (how many, then "count, milliseconds" pairs): take a place in all of them, or in none.
@@ -112,7 +112,7 @@ def is_full(key: str, windows: Sequence[Window]) -> bool:
                 pipe.zcount(key, now - window.seconds * 1000, "+inf")
             return any(count >= window.count for count, window in zip(pipe.execute(), windows, strict=True))
     except RedisError:
-        return _here.is_full(key, windows)
+        return _here.is_full(key, _part(windows))
 
 
 def note(key: str, windows: Sequence[Window], *, share: str) -> bool:
@@ -147,5 +147,11 @@ def _wait(shares: Shares, share: str) -> float | None:
     try:
         full, wait = redis().eval(_TAKE, len(shares), *shares, *args)
     except RedisError:
-        return _here.take(shares, share)
+        return _here.take({key: _part(windows) for key, windows in shares.items()}, share)
     return float(wait) / 1000 if full else None
+
+
+def _part(windows: Sequence[Window]) -> Sequence[Window]:
+    """What a web process that knows nothing of the others may give."""
+    processes = settings().web_processes
+    return [Window(max(1, window.count // processes), window.seconds) for window in windows]

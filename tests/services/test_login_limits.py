@@ -14,7 +14,7 @@ from portal import account_names, redis_pool
 from portal.errors import BadRequest, Fault, PortalError, TooMany
 from portal.extensions import db, gateways
 from portal.models import Event, User
-from portal.services import accounts, captcha, passwords
+from portal.services import accounts, captcha, passwords, windows
 from portal.services.events import Visitor
 from tests.cast import PASSWORD, Person, person
 
@@ -166,6 +166,26 @@ def test_the_limit_holds_without_redis(
         monkeypatch.setitem(app.extensions, "redis", dead)
     outcomes = _storm(app, 100, 20)
     assert outcomes == {"credentials_wrong": 6, "login_too_many": 94}
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_several_processes_together_give_no_more_without_redis(
+    app: APIFlask,
+    alice: Person,
+    compared: list[str],
+    solved_captchas: None,
+    monkeypatch: pytest.MonkeyPatch,
+    processes: int,
+) -> None:
+    """None of them knows of the others' tries."""
+    with app.app_context():
+        dead = Redis(connection_pool=redis_pool.pool("redis://127.0.0.1:1/0", size=20))
+        monkeypatch.setitem(app.extensions, "redis", dead)
+    monkeypatch.setattr(app.extensions["settings"], "web_processes", processes)
+    for _ in range(processes):
+        monkeypatch.setattr(windows, "_here", type(windows._here)())
+        _storm(app, 100, 20, ["alice", "alice@example.com", "13800138000"])
+    assert 0 < len(compared) <= 10
 
 
 def test_while_the_captcha_is_away_three_tries_must_do(

@@ -120,6 +120,7 @@ DATA_SENTENCES: dict[str, Any] = {
     "zip_corrupt": _("The zip archive is damaged or cut off. Fetch it again, or have it made anew."),
     "zip_encrypted": _("The zip archive needs a password. Have it packed without one."),
     "zip_empty": _("There is no file in the zip archive."),
+    "too_many_members": _("The file is packed in more than %(limit)s pieces. Pack it anew, as a whole."),
     "zip_too_many": _("There are more than %(limit)s files in the zip archive. Pack only what you need."),
     "zip_choose": _("There are %(count)s files in the zip archive. Choose one: %(names)s."),
     "zip_no_member": _("There is no file “%(member)s” in the zip archive. It has: %(names)s."),

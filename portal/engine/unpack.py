@@ -13,6 +13,8 @@ from portal.errors import Fault
 
 MAX_LAYERS = 3  # a .csv.gz in a zip that a server has packed once more on the way
 GZIP = 31  # window bits of zlib that mean: gzip header and checksum
+FEW = 512  # bytes: the first ones of a member behind another
+MEMBERS_MAX = 1_000_000  # gzip members, zstd frames: 2 GiB in blocks, as bgzip makes them, have a tenth of that
 ZSTD_WINDOW_LOG = 27  # 128 MiB, what unpacking may hold; `zstd --long` asks for no more
 
 _MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
@@ -26,7 +28,7 @@ def unpacked(
     """Peel all layers off; answers the plain file (`source` itself, or one in `work`) and what was peeled.
 
     `member` is the file to take out of a zip archive. `source` stays. `report` gets the bytes read, those there are,
-    and those written. Raises `Fault`: `gzip_corrupt`, `zstd_corrupt`, `zip_…`, `too_large`, `bomb`.
+    and those written. Raises `Fault`: `gzip_corrupt`, `zstd_corrupt`, `too_many_members`, `zip_…`, `too_large`, `bomb`.
     """
     path, peeled = source, list[str]()
     for layer in range(MAX_LAYERS):
@@ -76,19 +78,46 @@ class _Output:
         self._report(consumed, self._size, self._written)
 
 
+class _Data:
+    """Packed bytes, of which the end of a member gives some back. They are copied then: so behind it there are few at
+    first, or a file of millions of small members would be copied thousands of times."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._buffer, self._at, self._most = file, b"", 0, CHUNK
+        self._members = 0
+
+    def next(self) -> bytes:
+        """The next ones; none at the end."""
+        if self._at >= len(self._buffer):
+            self._buffer, self._at = self._file.read(CHUNK), 0
+        piece = self._buffer[self._at : self._at + self._most]
+        self._at += len(piece)
+        self._most = min(CHUNK, 2 * self._most)
+        return piece
+
+    def back(self, rest: bytes, *, is_end: bool) -> None:
+        """These, the last of those that were handed out, were not needed; a member may have ended before them."""
+        self._at -= len(rest)
+        if is_end:
+            self._most = FEW
+            self._members += 1
+            if self._members > MEMBERS_MAX:
+                raise Fault("too_many_members", limit=MEMBERS_MAX)
+
+
 def _gunzip(packed: IO[bytes], stop: Stop) -> Iterator[bytes]:
     """The content of all members."""
-    data, member = b"", zlib.decompressobj(GZIP)
+    data, member = _Data(packed), zlib.decompressobj(GZIP)
     try:
-        while data := data or packed.read(CHUNK):
+        while piece := data.next():
             stop.check()
             if member.eof:
-                data = data.lstrip(b"\0")  # padding, as tape archives have it
-                if not data:
+                piece = piece.lstrip(b"\0")  # padding, as tape archives have it
+                if not piece:
                     continue
                 member = zlib.decompressobj(GZIP)
-            yield member.decompress(data, CHUNK)
-            data = member.unused_data if member.eof else member.unconsumed_tail
+            yield member.decompress(piece, CHUNK)
+            data.back(member.unused_data if member.eof else member.unconsumed_tail, is_end=member.eof)
         while not member.eof:
             piece = member.decompress(b"", CHUNK)
             if not piece:
@@ -101,16 +130,17 @@ def _gunzip(packed: IO[bytes], stop: Stop) -> Iterator[bytes]:
 def _unzstd(packed: IO[bytes], stop: Stop) -> Iterator[bytes]:
     """The content of all frames."""
     options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
-    data, frame = b"", zstd.ZstdDecompressor(options=options)
+    data, frame = _Data(packed), zstd.ZstdDecompressor(options=options)
     try:
-        while data := data or packed.read(CHUNK):
+        while piece := data.next():
             stop.check()
             if frame.eof:
                 frame = zstd.ZstdDecompressor(options=options)
-            yield frame.decompress(data, CHUNK)
+            yield frame.decompress(piece, CHUNK)
             while not frame.eof and not frame.needs_input:
                 yield frame.decompress(b"", CHUNK)
-            data = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                data.back(frame.unused_data, is_end=True)
     except zstd.ZstdError:
         raise Fault("zstd_corrupt") from None
     if not frame.eof:

@@ -1,6 +1,7 @@
 """One file out of a zip archive. Names are labels only: nothing is ever written under one."""
 
 import errno
+import re
 import struct
 import zipfile
 import zlib
@@ -76,17 +77,19 @@ def _opened(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
 
 
 def _directory_bytes(file: IO[bytes]) -> int:
-    """How long the list of members says it is; the library would read it whole, however long."""
+    """How long the list of members says it is, where it says several things the most; the library would read it whole,
+    however long."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _TAIL))
     tail = file.read()
     if (at := tail.rfind(_END)) < 0 or len(tail) < at + 22:
         raise Fault("zip_corrupt")
     (length,) = struct.unpack_from("<L", tail, at + 12)
-    at64 = tail.rfind(_END64, 0, at)
-    if length == 0xFFFFFFFF and at64 >= 0 and len(tail) >= at64 + 48:
-        (length,) = struct.unpack_from("<Q", tail, at64 + 40)
-    return int(length)
+    lengths = [length] if length != 0xFFFFFFFF else []
+    for found in re.finditer(_END64, tail):  # the library believes it, whatever the other one says
+        if len(tail) >= found.start() + 48:
+            lengths += struct.unpack_from("<Q", tail, found.start() + 40)
+    return max(lengths, default=0xFFFFFFFF)
 
 
 def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

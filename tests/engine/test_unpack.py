@@ -1,14 +1,18 @@
 """Gzip, honest and not."""
 
 import random
+import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from portal.engine import unpack as unpack_module
 from portal.engine.download import Limits
 from portal.engine.stop import Stop
 from portal.engine.unpack import packing_of, unpacked
+from portal.engine.zstd import zstd
 from portal.errors import Fault, Stopped
 from tests.engine.servers import gz
 
@@ -86,3 +90,20 @@ def test_stop(tmp_path: Path) -> None:
     stop.set()
     with pytest.raises(Stopped):
         unpack(tmp_path, PACKED, stop=stop)
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+def test_members_by_the_hundred_thousand_are_read_once_and_not_by_the_million(
+    packing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = gz(b"1\n") if packing == "gzip" else zstd.compress(b"1\n")
+    source = tmp_path / "packed"
+    source.write_bytes(packed * 50_000)
+    said: dict[str, Any] = {"member": None, "limits": LIMITS, "stop": Stop(), "report": lambda *_: None}
+    began = time.process_time()
+    plain, _ = unpacked(source, tmp_path, **said)
+    assert time.process_time() - began < 5  # it took 20
+    assert plain.read_bytes() == b"1\n" * 50_000
+    monkeypatch.setattr(unpack_module, "MEMBERS_MAX", 49_998)
+    with pytest.raises(Fault, match="too_many_members"):
+        unpacked(source, tmp_path, **said)

@@ -1,6 +1,7 @@
 """One file out of an archive, whatever the archive says of itself."""
 
 import io
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,11 @@ def test_a_list_of_members_too_long_to_be_read(tmp_path: Path) -> None:
 def test_a_workbook_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "book").write_bytes(archive({"xl/workbook.xml": b"<x/>"}))
     assert packing_of(tmp_path / "book") is None
+
+
+def test_a_directory_is_as_long_as_either_record_says(tmp_path: Path) -> None:
+    packed = archive({"a.csv": b"1,2\n"})
+    end = packed.rindex(b"PK\x05\x06")
+    long = struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 3, 3, DIRECTORY_MAX + 1, 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+    assert fault(tmp_path, packed[:end] + long + locator + packed[end:])[0] == "zip_too_many"

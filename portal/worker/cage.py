@@ -42,14 +42,17 @@ LIKELY = 0.7  # of its memory: who dies holding more died of it
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PR_SET_PDEATHSIG = 1
+_FOR_THE_WORKER = (signal.SIGINT, signal.SIGTERM)  # who ends what it has begun; they come to the whole group
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What it may hold beyond what the worker itself does; seconds of a processor that a file of no size may take."""
+    """What it may hold beyond what the worker itself does; seconds of a processor that a file of no size may take, and
+    seconds by the clock until the file is here."""
 
     memory_mb: int
     seconds: float
+    wait: float = 3600
 
 
 class Inside:
@@ -129,16 +132,18 @@ class Cage:
 
         `Fault`: `too_much_memory`, `took_too_long`, `reader_crashed`; `RuntimeError` with the traceback of a bug.
         """
-        began = time.monotonic()
+        self._began = time.monotonic()
         self._base = _held(os.getpid())
         ours, theirs = Pipe()
         self._pipe = ours
         with self._quiet, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads: those there are hold nothing now
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_WORKER)  # until they are ignored in there
             self._pid = os.fork()
         if not self._pid:
             ours.close()
             _inside(theirs, work, self._bounds)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         watch = threading.Thread(target=self._watch, name="cage-watch", daemon=True)
         watch.start()
@@ -149,7 +154,7 @@ class Cage:
             watch.join()
             status = self._reaped()
             ours.close()
-            logger.info("work ended: {:.1f} s, {} MB at most", time.monotonic() - began, self.peak_bytes // MB)
+            logger.info("work ended: {:.1f} s, {} MB at most", time.monotonic() - self._began, self.peak_bytes // MB)
         if how == "done":
             return what  # type: ignore[no-any-return]
         if how == "raised":
@@ -204,7 +209,7 @@ class Cage:
     def _overdrawn(self, now: float) -> float | None:
         """The seconds it had, once they are spent."""
         if not (limits := self._limits):
-            return None
+            return self._bounds.wait if now - self._began > self._bounds.wait else None
         seconds, since, before = limits
         is_over = _spent(self._pid) - before > seconds or now - since > seconds * PATIENCE
         return seconds if is_over else None
@@ -255,8 +260,9 @@ def _inside(pipe: Connection, work: Callable[[Inside], Any], bounds: Bounds) -> 
 
 def _shut_in(bounds: Bounds) -> None:
     """Limits that the kernel keeps, should nobody look in time; and no life without the worker."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they are for the worker, who ends what it has begun
+    for number in _FOR_THE_WORKER:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_THE_WORKER)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "linux":
         return

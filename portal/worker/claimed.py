@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 AWAY = ".away"  # the folder of an attempt that is being removed
 KEPT = "kept"
+WAIT_LONGER_SECONDS = 60  # than a download may take, which ends by itself unless its process hangs
 LAST_RESORT_SECONDS = 2.5  # for work that was told to stop; with a beat before and two writes after it, less than 5
 
 
@@ -55,7 +56,8 @@ class Run:
     def caged(self, work: Callable[[Inside], T], allow: Callable[[int], object] = lambda count: None) -> T:
         """Do it in a process of its own, see `Cage.run`; `allow` is asked in this one, before bytes come."""
         config = settings()
-        bounds = Bounds(config.task_memory_mb, config.task_work_seconds)
+        wait = config.fetch_max_seconds + WAIT_LONGER_SECONDS
+        bounds = Bounds(config.task_memory_mb, config.task_work_seconds, wait)
         self._cage = Cage(bounds, self.stop, allow, self._beating)
         return self._cage.run(work)
 

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,8 @@ def test_time_is_counted_once_the_file_is_here() -> None:
     assert fault(hangs, Bounds(128, 0.2)) == ("took_too_long", False)
     assert time.monotonic() - began >= 0.2 * PATIENCE
     assert fault(spins, Bounds(128, 0.2)) == ("took_too_long", False)
+    assert fault(lambda _: time.sleep(WAIT), Bounds(128, 0.2, wait=0.3)) == ("took_too_long", False)
+    assert fault(lambda _: os.kill(os.getpid(), signal.SIGSTOP), Bounds(128, 0.2, wait=0.3)) == ("took_too_long", False)
 
     def longer(inside: Inside) -> str:
         time.sleep(1.0)  # no size yet: no time
@@ -187,3 +190,35 @@ def _runs(pid: int) -> bool:
         return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
+
+
+def test_a_signal_to_the_whole_group_does_not_end_it_whenever_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, before = os.fork, signal.signal(signal.SIGTERM, lambda *_: None)
+
+    def signalled() -> int:
+        if not (pid := fork()):
+            os.kill(os.getpid(), signal.SIGTERM)  # before it has done anything
+        return pid
+
+    monkeypatch.setattr(os, "fork", signalled)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert Cage(BOUNDS, Stop()).run(lambda _: os.kill(os.getpid(), signal.SIGTERM)) is None
+        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_nothing_is_left_of_many_that_were_killed() -> None:
+    files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    for number in range(40):
+        deadly = number % 2
+
+        def work(_: Inside, deadly: int = deadly) -> None:
+            os.kill(os.getpid(), signal.SIGKILL) if deadly else None
+
+        with pytest.raises(Fault) if deadly else nullcontext():
+            Cage(BOUNDS, Stop()).run(work)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == (files, threads)

@@ -96,6 +96,7 @@ DESCRIPTION_MAX = 2000
 
 PAGE_SIZE = 20
 PAGE_SIZE_MAX = 100
+PAGE_BYTES = 4 * 1024**2  # about; one item is always on a page
 PREVIEW_ROWS = 50
 CELL_CHARS = 300  # of a text on a page of rows
 CELL_CHARS_ALONE = 20_000  # of a text on the page of one row

@@ -14,6 +14,7 @@ from portal.api.schemas.datasets import (
     DatasetBody,
     DatasetsAnswer,
     ProfileAnswer,
+    ProfileQuery,
     RowsAnswer,
     RowsQuery,
 )
@@ -126,7 +127,10 @@ def _written(told: dict[str, Any]) -> Iterator[str]:
 @bp.get("/<uuid:uuid>/profile")
 @guards.bearer_required
 @bp.doc(security="bearer")
+@bp.input(ProfileQuery, location="query", arg_name="query")
 @bp.output(ProfileAnswer)
-def profile(uuid: UUID) -> Any:
+def profile(uuid: UUID, query: ProfileQuery) -> Any:
     """What is in each column: counts, least and greatest, quantiles, frequent values, a histogram."""
-    return {"columns": datasets.get_for(guards.user(), uuid, with_profile=True).profile}
+    dataset = datasets.get_for(guards.user(), uuid, with_profile=True)
+    columns, following = datasets.profile_from(dataset, query.offset)
+    return {"columns": columns, "next_offset": following}

@@ -16,7 +16,18 @@ from portal.models import Event, StoppedPrefix, Task, User
 from portal.models.accounts import ROLES
 from portal.models.tasks import STATUSES
 from portal.password_strength import is_guessable
-from portal.services import accounts, captcha, events, messages, passwords, processes, queue, security_notices, sessions
+from portal.services import (
+    accounts,
+    captcha,
+    events,
+    messages,
+    passwords,
+    processes,
+    queue,
+    security_notices,
+    sessions,
+    tasks,
+)
 from portal.services.accounts import Registration, unique_names
 from portal.services.events import Visitor
 from portal.services.paging import Page, page
@@ -148,7 +159,7 @@ def list_tasks(*, status: str | None = None, cursor: int | None = None, limit: i
     query = select(Task).options(joinedload(Task.owner))
     if status in STATUSES:
         query = query.where(Task.status == status)
-    return page(query, Task, cursor=cursor, limit=limit)
+    return page(query, Task, cursor=cursor, limit=limit, size=tasks.size_of)
 
 
 def search_history(

@@ -22,7 +22,7 @@ from portal.extensions import db, gateways, settings
 from portal.models import Dataset, Task, Upload, User
 from portal.services import runs, storage, tasks
 from portal.services.copies import TaskCopy
-from portal.services.paging import Page, page
+from portal.services.paging import Page, json_bytes, page
 from portal.shares import Alone, Places
 from portal.validation import check_description, check_name
 
@@ -93,7 +93,26 @@ def get_for(user: User, uuid: UUID, *, with_profile: bool = False) -> Dataset:
 
 def list_for(user: User, *, cursor: int | None = None, limit: int = limits.PAGE_SIZE) -> Page[Dataset]:
     """The user's datasets, newest first."""
-    return page(select(Dataset), Dataset, of=(Dataset.owner_id, user.id), cursor=cursor, limit=limit)
+    mine = Dataset.owner_id, user.id
+    return page(select(Dataset), Dataset, of=mine, cursor=cursor, limit=limit, size=_size)
+
+
+def _size(dataset: Dataset) -> int:
+    return json_bytes(dataset.columns)
+
+
+def profile_from(dataset: Dataset, first: int) -> tuple[list[dict[str, Any]] | None, int | None]:
+    """The profiles of as many columns as one answer holds, and where the next ones begin; None without profiles, or at
+    the end. The dataset was got with its profile."""
+    if dataset.profile is None:
+        return None, None
+    some, held = list[dict[str, Any]](), 0
+    for found in dataset.profile[first:]:
+        held += json_bytes(found)
+        if some and held > limits.PAGE_BYTES:
+            return some, first + len(some)
+        some.append(found)
+    return some, None
 
 
 def columns_of(dataset: Dataset) -> list[Column]:

@@ -1,6 +1,8 @@
 """Pages of a list, by key: the last page costs what the first does."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +13,7 @@ from portal.extensions import db
 
 Row = TypeVar("Row")
 _HIGHEST = 2**63 - 1
+_AT_ONCE = 25  # rows that come together where they may be large: most pages have no more
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,11 @@ def page(
     of: tuple[Any, int] | None = None,
     cursor: int | None,
     limit: int = limits.PAGE_SIZE,
+    size: Callable[[Any], int] | None = None,
 ) -> Page[Row]:
     """The rows of `query` with a key (the id, if none is named) below the cursor; `of`: a column and its value.
+
+    A page ends early where its rows have `PAGE_BYTES`, as `size` counts them in each; without it, they cannot.
 
     There must be an index on that column and the key, both rising: as one range of it, near the end too. Asked for the
     value and a small key apart, PostgreSQL at times walks the key's own index through everybody's rows.
@@ -43,5 +49,20 @@ def page(
         column, value = of
         place = tuple_(column, key)
         query = query.where(place < (value, below), place >= (value, 0)).order_by(column.desc(), key.desc())
-    rows: list[Any] = list(db.session.scalars(query.limit(limit + 1)))
-    return Page(rows[:limit], getattr(rows[limit - 1], key.key) if len(rows) > limit else None)
+    query = query.limit(limit + 1)
+    if size:
+        query = query.execution_options(yield_per=_AT_ONCE)
+    rows: list[Any] = []
+    held = 0
+    with closing(db.session.scalars(query)) as found:
+        for row in found:
+            held += size(row) if size else 0
+            if rows and (len(rows) == limit or held > limits.PAGE_BYTES):
+                return Page(rows, getattr(rows[-1], key.key))
+            rows.append(row)
+    return Page(rows, None)
+
+
+def json_bytes(value: Any) -> int:
+    """How many it takes in an answer, at the least."""
+    return len(json.dumps(value, ensure_ascii=False, default=str).encode(errors="replace"))

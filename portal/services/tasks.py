@@ -16,7 +16,7 @@ from portal.models.tasks import ENDED, LIVE, STATUSES, WAITING
 from portal.services import after_commit, keys, live, quotas, refused_addresses, request_headers, storage
 from portal.services.copies import RETRYABLE, TaskCopy, copy_of
 from portal.services.events import NOBODY, Visitor
-from portal.services.paging import Page, page
+from portal.services.paging import Page, json_bytes, page
 from portal.services.params import checked_params
 
 _AS_ACCEPTED: dict[str, Any] = {
@@ -149,8 +149,13 @@ def list_for(
 ) -> Page[TaskCopy]:
     """The user's tasks that are wanted, newest first."""
     query = select(Task).where(*wanted.conditions())
-    found = page(query, Task, of=(Task.owner_id, user.id), cursor=cursor, limit=limit)
+    found = page(query, Task, of=(Task.owner_id, user.id), cursor=cursor, limit=limit, size=size_of)
     return Page(live.with_places([copy_of(task) for task in found.items]), found.next_cursor)
+
+
+def size_of(task: Task) -> int:
+    """About how many bytes of JSON it is, most of which its owner wrote."""
+    return json_bytes([task.params, task.result, task.error])
 
 
 def timeline(user: User, uuid: UUID) -> Sequence[TaskEvent]:

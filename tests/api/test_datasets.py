@@ -93,7 +93,7 @@ def test_it_is_described_listed_profiled_and_removed(stage: Stage, dataset: str)
     assert (changed["name"], changed["description"]) == ("Cities", "Two\nlines")
     assert call("PATCH", body={"description": ""})["name"] == "Cities"
     assert [each["name"] for each in client.get("/api/v1/datasets", headers=headers).get_json()["items"]] == ["Cities"]
-    assert call("GET", "/profile") == {"columns": PROFILE}
+    assert call("GET", "/profile") == {"columns": PROFILE, "next_offset": None}
     assert call("POST", "/fetch")["status"] == "pending"
     call("DELETE")
     assert client.get(dataset, headers=headers).status_code == 404

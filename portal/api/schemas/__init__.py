@@ -20,7 +20,7 @@ class Answer(BaseModel):
 
 
 class PageQuery(BaseModel):
-    """Where to go on in a list, and how much of it to answer."""
+    """Where to go on in a list, and how much of it to answer at most: a page of large items ends early."""
 
     cursor: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
     limit: Annotated[int, Field(ge=1, le=limits.PAGE_SIZE_MAX)] = limits.PAGE_SIZE

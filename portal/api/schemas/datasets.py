@@ -100,13 +100,21 @@ class RowsAnswer(Answer):
     rows: int
 
 
+class ProfileQuery(BaseModel):
+    offset: Annotated[int, Field(ge=0, le=2**31, description="columns before the first one answered")] = 0
+
+
 class ProfileAnswer(Answer):
     """What is in each column; null for datasets made before profiles were.
+
+    An answer has a bound: it holds at least one column, and of wide tables not all. Go on at `next_offset`, which is
+    null at the end.
 
     Of a `histogram` each bin holds its upper edge, and the first one its lower edge, too. `top` are [value, rows].
     """
 
     columns: list[dict[str, Any]] | None
+    next_offset: int | None
 
 
 class UploadQuery(BaseModel):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from duckdb.sqltypes import DuckDBPyType
 
+LISTS_TOLD = 8  # in one another
 _READABLE = {
     "BIGINT": "integer",
     "UBIGINT": "integer",
@@ -27,10 +28,10 @@ class Column:
         return self.type in ("json", "struct") or self.type.endswith("]") or self.type.startswith(("map", "union"))
 
 
-def readable(kind: DuckDBPyType) -> str:
-    """DuckDB's type in words for people."""
+def readable(kind: DuckDBPyType, depth: int = LISTS_TOLD) -> str:
+    """DuckDB's type in words for people; of lists deep in lists "…[]"."""
     if kind.id == "list":
-        return f"{readable(children(kind)[0][1])}[]"
+        return f"{readable(children(kind)[0][1], depth - 1)}[]" if depth else "…[]"
     return "struct" if kind.id == "struct" else _READABLE.get(str(kind), str(kind).lower())
 
 

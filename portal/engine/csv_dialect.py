@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 MAX_COLUMNS = 1000
+NAME_CHARS = 200  # of a column
 LONGEST_LINE = 2_000_000  # bytes; DuckDB is told the same
 TYPED_CELLS = 100_000
 DELIMITERS = (",", "\t", ";", "|")
@@ -97,12 +98,14 @@ def unique_names(cells: Iterable[str]) -> list[str]:
     """Column names, unique also when case is ignored: empty ones become column1 …, repeated ones get _2, _3 …"""
     names: list[str] = []
     taken: set[str] = set()
+    counts: dict[str, int] = {}  # of those that were alike: thousands may be
     for position, cell in enumerate(cells, start=1):
-        base = " ".join(cell.replace("\0", " ").split())[:200] or f"column{position}"
-        name, count = base, 1
+        base = " ".join(cell.replace("\0", " ").split())[:NAME_CHARS] or f"column{position}"
+        name, count = base, counts.get(base.lower(), 1)
         while name.lower() in taken:
             count += 1
             name = f"{base}_{count}"
+        counts[base.lower()] = count
         taken.add(name.lower())
         names.append(name)
     return names

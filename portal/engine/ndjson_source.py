@@ -8,7 +8,7 @@ import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -16,7 +16,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from portal.engine import database
 from portal.engine.columns import children
-from portal.engine.csv_dialect import MAX_COLUMNS
+from portal.engine.csv_dialect import MAX_COLUMNS, NAME_CHARS
 from portal.engine.stop import Stop
 from portal.engine.values import MIDNIGHT, MISFIT, TYPES, Type, identifier, literal
 from portal.errors import Fault
@@ -34,8 +34,10 @@ _RENAMED = re.compile(r"(.+)_\d+")
 
 @dataclass(frozen=True)
 class Field:
-    """How a column is read (`sql_type`) and what it becomes: one of `candidates` if it is text, else `expression`."""
+    """How the values of a `key` are read (`sql_type`) and what they become, in the column `name`: one of `candidates`
+    if they are text, else `expression`."""
 
+    key: str
     name: str
     sql_type: str
     candidates: tuple[Type, ...]
@@ -45,9 +47,9 @@ class Field:
 def of_a_sheet(field: Field) -> Field:
     """The same for what was a workbook: values of several kinds become text, a day is a moment at midnight."""
     if field.sql_type == "JSON":
-        return Field(field.name, field.sql_type, (), f"{identifier(field.name)} ->> '$'")
+        return replace(field, candidates=(), expression=f"{identifier(field.name)} ->> '$'")
     if field.candidates == DATES:
-        return Field(field.name, field.sql_type, (MIDNIGHT, *DATES), field.expression)
+        return replace(field, candidates=(MIDNIGHT, *DATES))
     return field
 
 
@@ -77,11 +79,30 @@ def columns_of(
         raise Fault("too_many_columns", columns=len(found), limit=MAX_COLUMNS)
     if _keys_clash(connection, files, [name for name, _ in found], stop):
         return None
-    return [_column(name, kind, exact) for name, kind in found]
+    names = _names([key for key, _ in found])
+    return [_column(key, name, kind, exact) for name, (key, kind) in zip(names, found, strict=True)]
+
+
+def _names(keys: Sequence[str]) -> list[str]:
+    """The keys, those too long for a column's name cut; unique also when case is ignored."""
+    taken = {key.lower() for key in keys if len(key) <= NAME_CHARS}
+    names: list[str] = []
+    for key in keys:
+        name, count = key[:NAME_CHARS], 1
+        while len(key) > NAME_CHARS and name.lower() in taken:
+            count += 1
+            name = f"{key[:NAME_CHARS]}_{count}"
+        taken.add(name.lower())
+        names.append(name)
+    return names
 
 
 def relation(files: str, columns: Sequence[Field]) -> str:
-    return _read(files, f"columns = {{{', '.join(f'{literal(c.name)}: {literal(c.sql_type)}' for c in columns)}}}")
+    """With the columns' names where those are not the keys."""
+    read = _read(files, f"columns = {{{', '.join(f'{literal(c.key)}: {literal(c.sql_type)}' for c in columns)}}}")
+    if all(column.key == column.name for column in columns):
+        return read
+    return f"(FROM {read} SELECT {', '.join(f'{identifier(c.key)} AS {identifier(c.name)}' for c in columns)})"
 
 
 def lines_relation(files: str) -> str:
@@ -121,17 +142,18 @@ def _read(files: str, options: str) -> str:
     )
 
 
-def _column(name: str, kind: DuckDBPyType, exact: bool) -> Field:
+def _column(key: str, name: str, kind: DuckDBPyType, exact: bool) -> Field:
     cell = identifier(name)
     if kind.id in _TEXTS and str(kind) != "JSON":
-        return Field(name, "VARCHAR", DATES, cell)
+        return Field(key, name, "VARCHAR", DATES, cell)
     if kind.id == "hugeint" or (exact and kind.id == "double"):
-        return Field(name, "VARCHAR", NUMBERS, cell)
+        return Field(key, name, "VARCHAR", NUMBERS, cell)
     if inexact := _inexact(cell, kind):
         if exact:
-            return Field(name, "JSON", (), cell)
-        return Field(name, _plain(kind), (), f"CASE WHEN {inexact} THEN error({literal(MISFIT)}) ELSE {cell} END")
-    return Field(name, _plain(kind), (), cell)
+            return Field(key, name, "JSON", (), cell)
+        checked = f"CASE WHEN {inexact} THEN error({literal(MISFIT)}) ELSE {cell} END"
+        return Field(key, name, _plain(kind), (), checked)
+    return Field(key, name, _plain(kind), (), cell)
 
 
 def _inexact(cell: str, kind: DuckDBPyType, depth: int = 0) -> str:
@@ -165,5 +187,5 @@ def _keys_clash(connection: duckdb.DuckDBPyConnection, files: str, names: Sequen
     if not made_up:
         return False
     present = ", ".join(f"bool_or({identifier(name)} IS NOT NULL)" for name in made_up)
-    columns = [Field(name, "JSON", (), name) for name in made_up]
+    columns = [Field(name, name, "JSON", (), name) for name in made_up]
     return not all(database.run(connection, f"FROM {relation(files, columns)} SELECT {present}", stop)[0])

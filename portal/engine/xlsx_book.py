@@ -19,6 +19,7 @@ from portal.errors import Fault
 
 BOOK, RELATIONS, STYLES = "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "xl/styles.xml"
 FORMATS = 65_536  # as many as Excel has in one workbook
+NAME_CHARS = 100  # of a sheet: Excel has 31
 PART_BYTES = 64 * 1024**2  # of each of these parts
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _RELATED = (f"{{{_OFFICE}}}id", "{http://purl.oclc.org/ooxml/officeDocument/relationships}id")
@@ -49,7 +50,7 @@ def opened(archive: ZipFile, stop: Stop) -> Book:
     calendar = [WINDOWS_EPOCH]
 
     def sheet(_: str, attributes: dict[str, str]) -> None:
-        name = attributes["name"]
+        name = attributes["name"][:NAME_CHARS]
         part = next((targets[attributes[key]] for key in _RELATED if attributes.get(key) in targets), None)
         if part in archive.NameToInfo:
             sheets.setdefault(name, part)

@@ -18,6 +18,7 @@ from openpyxl.worksheet._reader import WorkSheetParser
 
 from portal.engine import xlsx_book, zip_member
 from portal.engine.csv_dialect import MAX_COLUMNS, has_header, unique_names
+from portal.engine.pace import Pace
 from portal.engine.stop import Stop
 from portal.engine.xlsx_book import Book
 from portal.engine.xlsx_target import SHEET_ROWS
@@ -78,19 +79,22 @@ def to_ndjson(
         if sheet and sheet not in book.sheets:
             raise Fault("sheet_unknown", sheet=sheet[:100], names=list(book.sheets)[:20])
         with _Strings(archive, work / "strings", stop) as strings:
+            pace = Pace()
             for name in [sheet] if sheet else _visible(book):
                 part = book.sheets[name]
                 most = most_of(archive.getinfo(part), source.stat().st_size)
                 with archive.open(part) as file:
                     guarded = Guarded(file, part, unit="row", until="sheetData", most=most)
-                    found = _written(_rows(guarded, book, strings, stop), target, header, report)
+                    found = _written(_rows(guarded, book, part, strings, pace, stop), target, header, report)
                 if found:
                     return Sheet(name, found)
         raise Fault("file_empty")
 
 
 def _visible(book: Book) -> list[str]:
-    return [name for name in book.sheets if name not in book.hidden] or list(book.sheets)
+    """The names of those to look at: of several that are one part, the first."""
+    seen = [name for name in book.sheets if name not in book.hidden] or list(book.sheets)
+    return list({book.sheets[name]: name for name in reversed(seen)}.values())[::-1]
 
 
 class _Strings:
@@ -123,9 +127,12 @@ class _Strings:
 
     def _take(self, part: Guarded) -> None:
         end = 0
+        pace = Pace()
         for number, text in enumerate(_texts(part)):
+            pace.found += bool(text)
             if not number % 1000:
                 self._stop.check()
+                pace.check(_STRINGS)
                 if number > TEXTS:
                     raise Fault("xlsx_swollen", part="sharedStrings.xml")
             end += self._file.write(text.encode("utf-8", "surrogatepass"))
@@ -146,46 +153,57 @@ def _texts(part: Guarded) -> Iterator[str]:
 
 
 def _written(
-    rows: Iterator[list[Any]], target: Path, header: bool | None, report: Callable[[float], object]
+    rows: Iterator[dict[int, Any]], target: Path, header: bool | None, report: Callable[[float], object]
 ) -> list[str] | None:
     """The columns' names; None where the sheet is empty."""
     first = [row for _, row in zip(range(_SAMPLE), rows, strict=False)]
     if not first:
         return None
     width = max(map(_width, first))
-    judged = first[: max(2, _JUDGED // width)]
-    named = header if header is not None else has_header([[_shown(cell) for cell in row] for row in judged])
-    names = unique_names(
-        [_shown(cell) for cell in first[0]] + [""] * (width - len(first[0])) if named else [""] * width
-    )
+    judged = [[_shown(row.get(place)) for place in range(_width(row))] for row in first[: max(2, _JUDGED // width)]]
+    named = header if header is not None else has_header(judged)
+    names = _Names((judged[0] if named else []) + [""] * (width - len(judged[0]) if named else width))
     with target.open("w", encoding="utf-8") as out:
         for number, row in enumerate(_chained(first[1:] if named else first, rows)):
-            if _width(row) > len(names):
-                names = unique_names([*names, *[""] * (len(row) - len(names))])
-            if not number:
-                row = [*row, *[None] * (len(names) - len(row))]
-            cells = {
-                name: _value(cell) for name, cell in zip(names, row, strict=False) if cell is not None or not number
-            }
+            names.lengthen(_width(row))
+            places = range(len(names.all)) if not number else sorted(row)
+            cells = {names.all[place]: _value(row.get(place)) for place in places}
             out.write(json.dumps(cells, ensure_ascii=False) + "\n")
             if not number % 1000:
                 report(min(0.99, number / SHEET_ROWS))
-    return names
+    return names.all
 
 
-def _width(row: list[Any]) -> int:
-    if len(row) > SHEET_COLUMNS:
-        raise Fault("too_many_columns", columns=len(row), limit=SHEET_COLUMNS)
-    return len(row)
+class _Names:
+    """Of the columns; as rows become longer there are more, which are called after their places."""
+
+    def __init__(self, cells: list[str]) -> None:
+        self.all = unique_names(cells)
+        self._taken = {name.lower() for name in self.all}
+
+    def lengthen(self, width: int) -> None:
+        while len(self.all) < width:  # not all anew: thousands of rows may each be longer than those before
+            name = f"column{len(self.all) + 1}"
+            while name in self._taken:
+                name += "_2"
+            self.all.append(name)
+            self._taken.add(name)
 
 
-def _chained(first: list[list[Any]], rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
+def _width(row: dict[int, Any]) -> int:
+    width = max(row) + 1
+    if width > SHEET_COLUMNS:
+        raise Fault("too_many_columns", columns=width, limit=SHEET_COLUMNS)
+    return width
+
+
+def _chained(first: list[dict[int, Any]], rows: Iterator[dict[int, Any]]) -> Iterator[dict[int, Any]]:
     yield from first
     yield from rows
 
 
-def _rows(part: Guarded, book: Book, strings: _Strings, stop: Stop) -> Iterator[list[Any]]:
-    """Rows without the empty cells at their ends, and without empty rows."""
+def _rows(part: Guarded, book: Book, name: str, strings: _Strings, pace: Pace, stop: Stop) -> Iterator[dict[int, Any]]:
+    """Values by their places in the row, the first one being 0; no empty cells, no empty rows."""
     sheet = WorkSheetParser(
         part,
         strings,
@@ -196,14 +214,13 @@ def _rows(part: Guarded, book: Book, strings: _Strings, stop: Stop) -> Iterator[
     )
     for number, (place, cells) in enumerate(sheet.parse(), start=1):
         stop.check()
+        pace.check(name)
         if max(number, place) > SHEET_ROWS:
             raise Fault("xlsx_corrupt")
-        row: list[Any] = []
-        for cell in cells:
-            if cell["value"] is not None:
-                row += [None] * (cell["column"] - len(row))
-                row[cell["column"] - 1] = cell["value"]
+        sheet.row_dimensions.clear()  # heights and styles, which nobody asks for
+        row = {cell["column"] - 1: cell["value"] for cell in cells if cell["value"] is not None}
         if row:
+            pace.found += 1 + len(row)
             yield row
 
 

@@ -1,4 +1,4 @@
-"""The rows of a Parquet file, as a look shows them."""
+"""A file becomes Parquet, and the rows of that, as a look shows them."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,22 @@ from typing import Any
 import duckdb
 
 from portal.engine.columns import Column, readable
+from portal.engine.download import Limits
+from portal.engine.fetch import Fetched, Local, to_parquet
+from portal.engine.guard import Policy
 from portal.engine.look import look
+from portal.engine.meter import Meter
+from portal.engine.reading import Reading
+from portal.engine.stop import Stop
+
+
+def fetched(path: Path, **said: Any) -> Fetched:
+    """The file as a fetch makes it a dataset; `said` is what its owner says of it."""
+    work = path.with_suffix(".work")
+    work.mkdir()
+    source = Local(path, path.name, path.stat().st_size, "")
+    reading = Reading(**said)
+    return to_parquet(source, work, reading=reading, policy=Policy(), limits=Limits(), stop=Stop(), meter=Meter())
 
 
 def columns_of(path: Path) -> list[Column]:

@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,28 +15,19 @@ import pytest
 import xlsxwriter
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
-from portal.engine import xlsx_source, xml_guard
-from portal.engine.download import Limits
-from portal.engine.fetch import Fetched, Local, to_parquet
-from portal.engine.guard import Policy
+from portal.engine import pace, xlsx_source, xml_guard
+from portal.engine.fetch import Fetched
 from portal.engine.look import look
-from portal.engine.meter import Meter
-from portal.engine.reading import Reading
 from portal.engine.stop import Stop
 from portal.engine.xml_guard import Guarded
 from portal.errors import Fault
 from proofs.bomb_files import WORKBOOKS, book, many
+from tests.engine.rows import fetched
 
 MAIN = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+STRINGS = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+END = b"</sheetData></worksheet>"
 QUICK = ("styles", "one row", "runs", "an attribute", "a comment", "depth", "entities")
-
-
-def read(path: Path, **said: Any) -> Fetched:
-    work = path.with_suffix(".work")
-    work.mkdir()
-    source = Local(path, path.name, path.stat().st_size, "")
-    reading = Reading(**said)
-    return to_parquet(source, work, reading=reading, policy=Policy(), limits=Limits(), stop=Stop(), meter=Meter())
 
 
 def rows(found: Fetched) -> list[list[Any]]:
@@ -47,7 +39,7 @@ def test_a_swollen_part_is_refused(name: str, tmp_path: Path) -> None:
     make, ends = WORKBOOKS[name]
     make(tmp_path / "book")
     with pytest.raises(Fault) as caught:
-        read(tmp_path / "book")
+        fetched(tmp_path / "book")
     assert {caught.value.code} == ends and not caught.value.passing
 
 
@@ -55,7 +47,7 @@ def test_parts_that_no_table_needs_may_be_broken(tmp_path: Path) -> None:
     broken: Iterable[bytes] = [b"<not XML"]
     names = ("theme/theme1", "comments1", "calcChain", "worksheets/_rels/sheet1.xml.rels", "externalLinks/x")
     book(**dict.fromkeys(names, broken))(tmp_path / "book")
-    assert rows(read(tmp_path / "book")) == [[1]]
+    assert rows(fetched(tmp_path / "book")) == [[1]]
 
 
 @pytest.mark.parametrize("piece", [1, 7, 64, 100_000])
@@ -104,7 +96,7 @@ def test_what_stands_behind_the_data_is_still_checked(tmp_path: Path) -> None:
     data[info.header_offset + 30 + len(info.filename) + 20 + info.compress_size - 3] ^= 0xFF
     (tmp_path / "broken").write_bytes(data)
     with pytest.raises(Fault, match="xlsx_corrupt"):
-        read(tmp_path / "broken")
+        fetched(tmp_path / "broken")
 
 
 def wide(path: Path, columns: int, rows_: int, *, names: bool) -> None:
@@ -120,7 +112,7 @@ def wide(path: Path, columns: int, rows_: int, *, names: bool) -> None:
 @pytest.mark.parametrize("names", [True, False])
 def test_more_columns_than_a_table_has_are_kept_row_by_row(names: bool, tmp_path: Path) -> None:
     wide(tmp_path / "book.xlsx", 16_384, 5, names=names)
-    found = read(tmp_path / "book.xlsx", header=names)
+    found = fetched(tmp_path / "book.xlsx", header=names)
     assert [(column.name, column.type) for column in found.columns] == [("json", "json")]
     assert (found.rows, found.found["wide"], found.found["sheet"]) == (5, 16_384, "wide")
     whole = [json.loads(row[0]) for row in duckdb.connect().execute(f"FROM '{found.path}'").fetchall()]
@@ -140,7 +132,7 @@ def test_a_thousand_columns_are_a_table(columns: int, is_wide: bool, tmp_path: P
 def test_no_sheet_has_16_385_columns(tmp_path: Path) -> None:
     book(sheet=[MAIN, b"<row>" + b"<c><v>1</v></c>" * 16_385 + b"</row></sheetData></worksheet>"])(tmp_path / "beyond")
     with pytest.raises(Fault) as caught:
-        read(tmp_path / "beyond")
+        fetched(tmp_path / "beyond")
     assert (caught.value.code, caught.value.params) == ("too_many_columns", {"columns": 16_385, "limit": 16_384})
 
 
@@ -157,7 +149,7 @@ def test_columns_that_begin_later_and_gaps(tmp_path: Path) -> None:
     for row in table:
         sheet.append(row)
     made.save(tmp_path / "book")
-    found = read(tmp_path / "book")
+    found = fetched(tmp_path / "book")
     assert [column.name for column in found.columns] == ["a", "b", "c", "d", "column5"]
     stored = duckdb.connect().execute(f"FROM '{found.path}'").fetchall()
     assert [list(stored[n]) for n in (0, 1, -1)] == [[1, *[None] * 4], [None, 2, *[None] * 3], [None, None, 4, None, 5]]
@@ -167,7 +159,7 @@ def styled(change: Callable[[openpyxl.Workbook], None], path: Path) -> list[list
     made = openpyxl.Workbook()
     change(made)
     made.save(path)
-    return rows(read(path, header=False))
+    return rows(fetched(path, header=False))
 
 
 def test_what_is_a_date_is_told_by_its_format_and_the_calendar(tmp_path: Path) -> None:
@@ -196,3 +188,51 @@ def test_hidden_sheets_and_charts_are_passed_over(tmp_path: Path) -> None:
         made.create_sheet("seen").append(["seen"])
 
     assert styled(several, tmp_path / "a") == [["seen"]]
+
+
+@pytest.mark.parametrize(
+    ("parts", "part"),
+    [
+        (
+            {"sheet": many(b"<row>" + b"<c/>" * 500 + b"</row>", 20_000, MAIN, END)},
+            "sheet1.xml",
+        ),
+        ({"sharedStrings": many(b"<si/>", 4_000_000, STRINGS, b"</sst>")}, "sharedStrings.xml"),
+        ({"sheet": many(b"<row/>", 1_000_000, MAIN, END)}, "sheet1.xml"),
+    ],
+)
+def test_what_only_makes_work_ends_soon(
+    parts: dict[str, Iterable[bytes]], part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "SECONDS", 0.2)
+    book(**parts)(tmp_path / "book")
+    began = time.process_time()
+    with pytest.raises(Fault) as caught:
+        fetched(tmp_path / "book")
+    assert (caught.value.code, caught.value.params) == ("xlsx_swollen", {"part": part})
+    assert time.process_time() - began < 1.5
+    honest = b"<row>" + b"<c><v>7</v></c>" * 50 + b"</row>"
+    book(sheet=many(honest, 2000, MAIN, b"</sheetData></worksheet>"))(tmp_path / "honest")
+    assert fetched(tmp_path / "honest", header=False).rows == 2000  # two seconds more for that many values
+
+
+def test_rows_that_stand_far_out_cost_what_is_in_them(tmp_path: Path) -> None:
+    last = b'<row><c r="XFD1"><v>1</v></c></row>'
+    growing = b"".join(b'<row><c r="%s"><v>1</v></c></row>' % cell for cell in (b"A1", b"ZZ1", b"AAA1", b"XFC1"))
+    book(sheet=[MAIN, growing, *many(last, 20_000), END])(tmp_path / "book")
+    began = time.process_time()
+    found = fetched(tmp_path / "book", header=False)
+    assert (found.rows, found.found["wide"]) == (20_004, 16_384)
+    assert time.process_time() - began < 10  # it took 40
+
+
+def test_a_sheet_of_many_names_is_read_once(tmp_path: Path) -> None:
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    sheets = "".join(f'<sheet name="s{n}" sheetId="{n}" r:id="rId1"/>' for n in range(20_000))
+    named = f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{sheets}</sheets></workbook>'
+    book(book=[named.encode()], sheet=[MAIN, END])(tmp_path / "book")
+    began = time.process_time()
+    with pytest.raises(Fault, match="file_empty"):
+        fetched(tmp_path / "book")
+    assert time.process_time() - began < 2

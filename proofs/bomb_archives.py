@@ -89,6 +89,8 @@ _MANY = 1_100_000 if SHORT else 10_000_000
 _TEXTS = many(b"<si/>", 400_000_000 // SHARE, b'<sst xmlns="%s">' % _MAIN, b"</sst>")
 _NOTHING = many(b"<row>" + b"<c/>" * 500 + b"</row>", 1_000_000 // SHARE, _SHEET, _END)
 
+_LONG = [b'<sst xmlns="%s"><si><t>' % _MAIN, b"a" * 32_000, b"</t></si></sst>"]
+_EVERYWHERE = many(b'<row><c t="s"><v>0</v></c></row>', 1_000_000, _SHEET, _END)
 ARCHIVES: dict[str, tuple[Make, set[str]]] = {
     "zip of a million": (directory(1_000_000), {"zip_too_many"}),
     "zip64 lies": (directory(3_000_000, told=47), {"zip_too_many"}),
@@ -105,5 +107,6 @@ ARCHIVES: dict[str, tuple[Make, set[str]]] = {
     "footer of a list that lies": (footer(b"\x15\x02\x19\xfc\xff\xff\xff\xff\x0f" + bytes(1000)), {"parquet_corrupt"}),
     "footer of 400 MB": (footer(b"", length=399 * MB, ahead=400 * MB), {"parquet_corrupt", "too_much_memory"}),
     "padded cells of nothing": (padded(book(sheet=_NOTHING)), {"xlsx_swollen"}),
+    "one text everywhere": (book(sheet=_EVERYWHERE, sharedStrings=_LONG), {"too_large", "xlsx_swollen"}),
     "padded texts": (padded(book(sharedStrings=_TEXTS)), {"xlsx_swollen"}),
 }  # fmt: skip

@@ -85,7 +85,7 @@ def to_ndjson(
                 most = most_of(archive.getinfo(part), source.stat().st_size)
                 with archive.open(part) as file:
                     guarded = Guarded(file, part, unit="row", until="sheetData", most=most)
-                    found = _written(_rows(guarded, book, part, strings, pace, stop), target, header, report)
+                    found = _written(_rows(guarded, book, part, strings, pace, stop), target, header, max_bytes, report)
                 if found:
                     return Sheet(name, found)
         raise Fault("file_empty")
@@ -153,7 +153,11 @@ def _texts(part: Guarded) -> Iterator[str]:
 
 
 def _written(
-    rows: Iterator[dict[int, Any]], target: Path, header: bool | None, report: Callable[[float], object]
+    rows: Iterator[dict[int, Any]],
+    target: Path,
+    header: bool | None,
+    max_bytes: int,
+    report: Callable[[float], object],
 ) -> list[str] | None:
     """The columns' names; None where the sheet is empty."""
     first = [row for _, row in zip(range(_SAMPLE), rows, strict=False)]
@@ -169,6 +173,8 @@ def _written(
             places = range(len(names.all)) if not number else sorted(row)
             cells = {names.all[place]: _value(row.get(place)) for place in places}
             out.write(json.dumps(cells, ensure_ascii=False) + "\n")
+            if not number % 100 and target.stat().st_size > max_bytes:  # one text may stand in a million cells
+                raise Fault("too_large", limit=max_bytes)
             if not number % 1000:
                 report(min(0.99, number / SHEET_ROWS))
     return names.all

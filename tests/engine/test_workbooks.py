@@ -236,3 +236,12 @@ def test_a_sheet_of_many_names_is_read_once(tmp_path: Path) -> None:
     with pytest.raises(Fault, match="file_empty"):
         fetched(tmp_path / "book")
     assert time.process_time() - began < 2
+
+
+def test_one_text_in_many_cells_does_not_fill_the_disk(tmp_path: Path) -> None:
+    cells = many(b'<row><c t="s"><v>0</v></c></row>', 5000, MAIN, END)
+    book(sheet=cells, sharedStrings=[STRINGS, b"<si><t>" + b"a" * 30_000 + b"</t></si></sst>"])(tmp_path / "book")
+    said: dict[str, Any] = {"sheet": None, "header": None, "stop": Stop(), "report": lambda _: None}
+    with pytest.raises(Fault, match="too_large"):
+        xlsx_source.to_ndjson(tmp_path / "book", tmp_path / "lines", work=tmp_path, max_bytes=20_000_000, **said)
+    assert (tmp_path / "lines").stat().st_size < 25_000_000

@@ -75,7 +75,7 @@ def enable() -> ResponseReturnValue:
         try:
             codes = factors.enable(guards.login_session(), form.otp.data or "", visitor=guards.visitor())
             db.session.commit()
-            return render_template("factors/recovery_codes.html", codes=codes)
+            return render_template("factors/recovery_codes.html", codes=codes, renewed=False)
         except PortalError as error:
             status = form.explain(error)
     return _set_up(form, status)
@@ -96,7 +96,7 @@ def renew() -> ResponseReturnValue:
     """New recovery codes; those before them are void."""
     codes = factors.new_recovery_codes(guards.login_session(), visitor=guards.visitor())
     db.session.commit()
-    return render_template("factors/recovery_codes.html", codes=codes)
+    return render_template("factors/recovery_codes.html", codes=codes, renewed=True)
 
 
 @bp.post("/account/two-factor/off")

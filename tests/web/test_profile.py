@@ -202,6 +202,7 @@ def test_the_second_factor_from_on_to_off(app: APIFlask) -> None:
     assert secret not in shown and codes[0] not in shown
     renewed = post(alice, "/account/two-factor/recovery-codes", page="/account/two-factor").text
     assert "recovery-codes" in renewed and codes[0] not in renewed
+    assert "Those before them are void." in renewed or "原有恢复码全部失效" in renewed
     assert post(alice, "/account/two-factor/off", page="/account/two-factor").location == "/account/"
     assert not stored(app).has_second_factor
 

@@ -81,7 +81,7 @@ def convert(
             return _converted(source, sniffed, target, work, reading, memory_mb, threads, max_bytes, stop, report)
         lines, sheet, wide = work / "lines.ndjson", None, None
         if sniffed.format == "json":
-            json_source.to_ndjson(source, lines, work=work, stop=stop, tick=lambda share: report(share / 3))
+            json_source.to_ndjson(source, lines, stop, work=work, most=max_bytes, tick=lambda share: report(share / 3))
         else:
             from portal.engine import xlsx_source  # and openpyxl with numpy: 16 MB for each process
 

@@ -13,24 +13,32 @@ from portal.engine.values import literal
 from portal.errors import Fault
 
 ELEMENT_BYTES = 8 * 1024**2  # the largest element; DuckDB reads in buffers of sixteen times that
+LINES_MAX = 2  # an array of short numbers is written with more than it was
 MEMORY_MB = (300, 900)  # the latter for elements of 200 KB and more; most of it is reserved and never touched
 _PLACE = re.compile(r"in record/value (\d+)")
 # An object is a row as it is; anything else becomes the only value of one.
 _ROW = "CASE json_type({0}) WHEN 'OBJECT' THEN json({0}) ELSE json_object('value', {0}) END"
 
 
-def to_ndjson(source: Path, target: Path, *, work: Path, stop: Stop, tick: database.Tick) -> None:
+def to_ndjson(source: Path, target: Path, stop: Stop, *, work: Path, most: int, tick: database.Tick) -> None:
     """An array's elements, or those of the only array of objects in an object, or the object itself.
 
     Raises `Fault`: `json_broken` (with `line` in a small file; else `reason`, and `value`, which element it is),
-    `rows_too_big`.
+    `rows_too_big`, `too_large` where the lines have more than LINES_MAX times `most` bytes.
     """
+
+    def ticked(share: float) -> None:
+        if target.exists() and target.stat().st_size > LINES_MAX * most:
+            raise Fault("too_large", limit=most)
+        tick(share)
+
     for memory_mb in MEMORY_MB:
         with (
             suppress(duckdb.OutOfMemoryException),
             database.opened(memory_mb=memory_mb, threads=1, files=[source, target], folder=work) as connection,
         ):
-            return _written(connection, source, target, stop, tick)
+            _written(connection, source, target, stop, ticked)
+            return ticked(1)
     raise Fault("rows_too_big")
 
 

@@ -299,3 +299,9 @@ def test_stop_breaks_off_a_conversion(tmp_path: Path) -> None:
             source, sniff(source), tmp_path / "data.parquet", work=tmp_path, stop=stop, report=lambda _: running.set()
         )
     assert time.monotonic() - stopped[0] < 1
+
+
+def test_an_array_of_numbers_does_not_fill_the_disk(load: Load) -> None:
+    with pytest.raises(Fault) as caught:
+        load("[\n" + "1,\n" * 4_000_000 + "1\n]", max_bytes=10_000_000)
+    assert (caught.value.code, caught.value.params) == ("too_large", {"limit": 10_000_000})

@@ -118,7 +118,7 @@ def authenticate(
     keys, share = _Tries.of(name, user_id, known, visitor), secrets.token_hex(8)
     sprayed = [] if keys.known else spraying.keys_of(password, visitor)
     try:
-        _prove_human(keys, sprayed, share, ticket, randstr, visitor)
+        unproven = _prove_human(keys, sprayed, share, ticket, randstr, visitor)
         windows.take(keys.shares, share=share, code="login_too_many")
     except TooMany as refusal:
         if windows.first(f"limited:{keys.name}", 60):  # one event a minute, however many are refused
@@ -129,7 +129,7 @@ def authenticate(
             counted = keys.known or windows.note(keys.account, limits.LOGIN_PER_ACCOUNT, share=share)
             right = passwords.matches(password, stored if counted else None)
     except PortalError:  # not compared, so not counted
-        windows.give_back([*keys.shares, keys.account], share)
+        windows.give_back([*keys.shares, keys.account, *unproven], share)
         raise
     found = db.session.scalar(select(User).where(User.id == user_id)) if right else None
     if found is None or not found.is_active or found.hashed_password != stored:
@@ -139,7 +139,7 @@ def authenticate(
         spraying.note(sprayed, keys.name, visitor)
         events.record_now("login.failed" if counted else "login.limited", visitor, user_id=user_id, at="password")
         raise Unauthorized("credentials_wrong")
-    windows.give_back([*keys.shares, keys.account, *keys.failures], share)
+    windows.give_back([*keys.shares, keys.account, *keys.failures, *unproven], share)
     return found
 
 
@@ -225,10 +225,17 @@ def _hidden(name: str) -> str:
     return hmac.new(settings().derived("accounts"), name.encode(errors="replace"), sha256).hexdigest()[:32]
 
 
-def _prove_human(keys: _Tries, sprayed: Sequence[str], share: str, ticket: str, randstr: str, visitor: Visitor) -> None:
-    """After three failures, or many accounts, only with a captcha; while its service is away, three tries must do."""
-    if not any(windows.is_full(key, counted) for key, counted in keys.failures.items()) and not spraying.is_on(sprayed):
-        return
+def _prove_human(
+    keys: _Tries, sprayed: Sequence[str], share: str, ticket: str, randstr: str, visitor: Visitor
+) -> Sequence[str]:
+    """After three failures, or many accounts, only with a captcha; while its service is away, three tries must do.
+
+    So many of each name, network and password that a captcha is wanted of: answers where this one was counted.
+    """
+    wanted_of = [key for key, counted in keys.failures.items() if windows.is_full(key, counted)]
+    wanted_of += [key for key in sprayed if spraying.is_on(key)]
+    if not wanted_of:
+        return ()
     if not ticket:
         raise BadRequest("captcha_required", field="captcha")
     try:
@@ -237,8 +244,10 @@ def _prove_human(keys: _Tries, sprayed: Sequence[str], share: str, ticket: str, 
         # The browser may know before us that the service is away, and say so by a ticket of its own making.
         if isinstance(refusal, BadRequest) and not refusal.params.get("disaster"):
             raise
-        away = f"login:away:{keys.name}"
-        windows.take({away: limits.LOGIN_WITHOUT_CAPTCHA}, share=share, code="login_too_many")
+        away = {f"away:{key}": limits.LOGIN_WITHOUT_CAPTCHA for key in wanted_of}
+        windows.take(away, share=share, code="login_too_many")
+        return tuple(away)
+    return ()
 
 
 def set_locale(user_id: int, locale: str) -> None:

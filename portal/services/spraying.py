@@ -19,9 +19,9 @@ def keys_of(password: str, visitor: Visitor) -> Sequence[str]:
     return f"spray:network:{messages.network(visitor.address)}", f"spray:password:{sprayed}"
 
 
-def is_on(keys: Sequence[str]) -> bool:
-    """Whether so many accounts failed lately that a captcha is wanted."""
-    return any(windows.is_full(key, limits.SPRAYED_ACCOUNTS) for key in keys)
+def is_on(key: str) -> bool:
+    """Whether so many accounts failed there lately that a captcha is wanted."""
+    return windows.is_full(key, limits.SPRAYED_ACCOUNTS)
 
 
 def note(keys: Sequence[str], account: str, visitor: Visitor) -> None:

@@ -4,8 +4,9 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import select
 
-from portal.errors import PortalError
-from portal.extensions import db
+from portal import limits
+from portal.errors import Fault, PortalError
+from portal.extensions import db, gateways
 from portal.models import Event
 from portal.services import accounts, spraying
 from portal.services.events import Visitor
@@ -79,3 +80,37 @@ def test_the_password_stands_nowhere(app: APIFlask) -> None:
         client = app.extensions["redis"]
         (key,) = client.scan_iter("spray:password:*")
         assert SPRAYED not in key and 0 < client.ttl(key) <= 600
+
+
+@pytest.mark.parametrize("away", [Fault("captcha_unavailable", passing=True), Fault("captcha_failed", disaster=True)])
+@pytest.mark.parametrize("by", ["network", "password"])
+def test_without_the_captchas_service_a_sprayer_has_three_tries(
+    app: APIFlask, monkeypatch: pytest.MonkeyPatch, away: Fault, by: str
+) -> None:
+    """Also who only says that it is away: anybody can make such a ticket."""
+
+    def verify(*_: object) -> str:
+        raise away
+
+    def try_one(n: int, password: str, address: str) -> str:
+        try:
+            return str(accounts.authenticate(name(n), password, visitor=Visitor(address, "test"), ticket="any").id)
+        except PortalError as error:
+            db.session.rollback()
+            return error.code
+
+    def name(n: int) -> str:
+        return "alice" if n == 100 else f"user{n}"
+
+    def spray(n: int) -> str:
+        return try_one(n, SPRAYED, network(n)) if by == "password" else try_one(n, f"{SPRAYED}{n}", HERE)
+
+    alice = person(app, "alice")
+    with app.app_context():
+        monkeypatch.setattr(gateways().captcha, "verify", verify, raising=False)
+        before = 21 if by == "password" else limits.CAPTCHA_AFTER_IN_NETWORK[0].count
+        assert {spray(n) for n in range(before)} == {"credentials_wrong"}
+        for n in range(90, 92):  # whoever is right takes none of them
+            assert by == "password" or try_one(100, PASSWORD, HERE) == str(alice.id), n
+        assert [spray(n) for n in range(30, 36)] == ["credentials_wrong"] * 3 + ["login_too_many"] * 3
+        assert try_one(100, PASSWORD, "192.0.2.9") == str(alice.id)

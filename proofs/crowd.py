@@ -3,13 +3,14 @@
 import select
 import selectors
 import socket
+import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Self
@@ -22,6 +23,7 @@ MULTIPART = b"POST /register HTTP/1.1\r\n" + HOST + b"Content-Type: multipart/fo
 UPLOAD = b"POST /api/v1/uploads?name=a.csv HTTP/1.1\r\n" + HOST + b"Authorization: Bearer none\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
 DRIP_SECONDS = 1.0
+PAUSE_SECONDS = 0.15  # of an honest person, between two requests
 AGAIN_SECONDS = 20.0  # who is cut off is back after about so long
 
 # What is sent at once, and what then each second.
@@ -159,10 +161,10 @@ class _Crowd:
 
 
 class Honest:
-    """People who read pages, call the API and send forms, each in turn; `work` times their answers."""
+    """People who read pages, call the API and send forms, each in turn, timed, while they are `at_work`."""
 
     PATHS = (
-        ("GET", "/api/v1/auth/captcha", None, 200),
+        ("GET", "/health/ready", None, 200),
         ("GET", "/login", None, 200),
         ("POST", "/api/v1/auth/refresh", b"{}", 422),
         ("GET", "/api/v1/tasks", None, 401),
@@ -183,17 +185,26 @@ class Honest:
         times = sorted(self._seconds)
         return times[min(len(times) - 1, int(len(times) * 0.99))] if times else float("inf")
 
-    def work(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        threads = [threading.Thread(target=self._person, args=(n, until), daemon=True) for n in range(self._people)]
+    @property
+    def told(self) -> str:
+        return f"median {statistics.median(self._seconds) * 1000:.1f} ms, p99 {self.p99 * 1000:.1f} ms"
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        ending = threading.Event()
+        threads = [threading.Thread(target=self._person, args=(n, ending), daemon=True) for n in range(self._people)]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            yield
+        finally:
+            ending.set()
+            for thread in threads:
+                thread.join()
 
-    def _person(self, number: int, until: float) -> None:
+    def _person(self, number: int, ending: threading.Event) -> None:
         turn = number
-        while time.monotonic() < until:
+        while not ending.is_set():
             connection = HTTPConnection(
                 "127.0.0.1", self._port, timeout=30, source_address=(f"127.1.0.{number + 1}", 0)
             )
@@ -201,7 +212,8 @@ class Honest:
                 for _ in range(10):
                     self._ask(connection, turn)
                     turn += 1
-                    time.sleep(0.4)
+                    if ending.wait(PAUSE_SECONDS):
+                        break
             except (OSError, HTTPException) as error:
                 self.errors[type(error).__name__] += 1
             finally:

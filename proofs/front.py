@@ -23,10 +23,9 @@ from proofs.bench import ROOT, SHORT, Call, Portal, Report
 from proofs.crowd import Honest, Strangers
 from proofs.fleet import Fleet
 
-CONNECTIONS, ADDRESSES, SECONDS, IDLE_SECONDS = (1000, 200, 8.0, 4.0) if SHORT else (2000, 200, 60.0, 15.0)
+CONNECTIONS, ADDRESSES, SECONDS, IDLE_SECONDS = (1000, 200, 6.0, 2.0) if SHORT else (2000, 200, 60.0, 10.0)
 PEOPLE = 20
-WARM_SECONDS = 2.0  # the first pages are made while templates are compiled
-SETTLE_SECONDS = 4.0
+WARM_SECONDS = 1.5  # the first pages are made while templates are compiled
 REPLACED_WITHIN = 15.0
 SLOWER = 3.0  # times the p99 of an idle web
 LEAST_P99 = 0.010  # seconds: below it a ratio is noise
@@ -47,14 +46,15 @@ class Proof:
     def strangers(self) -> None:
         self.honest(WARM_SECONDS)
         idle = self.honest(IDLE_SECONDS)
-        self.report.say(f"idle: {idle.count} answers, p99 {idle.p99 * 1000:.1f} ms")
-        self.report.check("errors while idle", idle.errors, {})
         disk, threads = self.disk(), self.threads()
-        with Strangers(self.running.port, CONNECTIONS, ADDRESSES) as crowd:
-            self.honest(SETTLE_SECONDS)  # what they asked when they came is being answered: a flood of another kind
-            crowded = self.honest(SECONDS)
+        crowded = Honest(self.running.port, PEOPLE)
+        with crowded.at_work(), Strangers(self.running.port, CONNECTIONS, ADDRESSES) as crowd:
+            time.sleep(SECONDS)  # and what they asked when they came, all at once, was answered before
+        self.honest(IDLE_SECONDS, idle)  # before and after: the machine's moods meet both
+        self.report.say(f"idle: {idle.count} answers, {idle.told}")
+        self.report.check("errors while idle", idle.errors, {})
         self.report.say(f"{crowd.opened} connections of {len(crowd.kinds)} kinds from {ADDRESSES} addresses")
-        self.report.say(f"beside them: {crowded.count} answers, p99 {crowded.p99 * 1000:.1f} ms")
+        self.report.say(f"beside them: {crowded.count} answers, {crowded.told}")
         self.report.check("errors of honest people", crowded.errors, {})
         ratio = crowded.p99 / max(idle.p99, LEAST_P99)
         self.report.speed(f"their p99 is {ratio:.1f} times that of an idle web, at most {SLOWER:.0f}", ratio <= SLOWER)
@@ -74,9 +74,10 @@ class Proof:
             fleet_wait(lambda: one not in self.webs() and len(self.webs()) == len(before) and self.answers())  # noqa: B023
             self.report.check(f"a web that is {name} is replaced within {REPLACED_WITHIN:.0f} s", *within(began))
 
-    def honest(self, seconds: float) -> Honest:
-        people = Honest(self.running.port, PEOPLE)
-        people.work(seconds)
+    def honest(self, seconds: float, people: Honest | None = None) -> Honest:
+        people = people or Honest(self.running.port, PEOPLE)
+        with people.at_work():
+            time.sleep(seconds)
         return people
 
     def answers(self) -> bool:

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from portal.front import quick, terms
 from portal.front.answer import Answer, made, refused
+from portal.front.crowd import network_of
 from portal.front.rate import Rate
 from portal.front.reader import Reader
 from portal.front.request import Request
@@ -139,22 +141,27 @@ class Connection(asyncio.Protocol):
         """Have it answered. Of a large body only the head is there at first: the portal says whether it may come."""
         self._count_no_more()
         self._enter(Phase.WORK)
-        status = request.refused or (503 if self._web.pool.is_full else 0)
-        if answer := refused(status, request.target) if status else quick.answered(request, self._web):
+        if request.refused:
+            self._refuse(request, request.refused)
+        elif answer := quick.answered(request, self._web):
             self._answered(request, answer)
-            return
+        else:
+            request.network = network_of(request.client(self._peer[0], self._web.proxies))
+            self._web.pool.submit(partial(self._make, request), request.network, let_go=partial(self._refuse, request))
 
-        def step() -> None:
-            answer = made(self._web.application, request.environ(self._peer, self._here))
-            self._web.loop.call_soon_threadsafe(self._answered, request, answer)
+    def _make(self, request: Request) -> None:
+        """In a thread."""
+        answer = made(self._web.application, request.environ(self._peer, self._here))
+        self._web.loop.call_soon_threadsafe(self._answered, request, answer)
 
-        self._web.pool.submit(step)
+    def _refuse(self, request: Request, status: int) -> None:
+        self._answered(request, refused(status, request.target))
 
     def _answered(self, request: Request, answer: Answer) -> None:
         incoming = request.incoming
         if self._is_gone:
             request.close()
-            self._web.pool.submit(answer.close)
+            self._web.pool.submit(answer.close, request.network)
         elif incoming and incoming.is_granted and not incoming.is_whole:
             self._take_in(request, incoming)
         else:

@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from portal.front import terms
@@ -10,6 +11,12 @@ from portal.services.messages import network
 
 if TYPE_CHECKING:
     from portal.front.connection import Connection
+
+
+@lru_cache(maxsize=4096)
+def network_of(client: str) -> str:
+    """The name by which a client is counted."""
+    return network(form(client))
 
 
 class Crowd:
@@ -32,7 +39,7 @@ class Crowd:
 
     def begins(self, connection: "Connection", client: str) -> str:
         """Count a request that has not come in full; answers the name it is counted by."""
-        name = network(form(client))
+        name = network_of(client)
         others, now = self._unfinished[name], time.monotonic()
         if len(others) >= terms.UNFINISHED:
             oldest, since = next(iter(others.items()))
@@ -47,6 +54,10 @@ class Crowd:
         others.pop(connection, None)
         if not others:
             self._unfinished.pop(name, None)
+
+    def unfinished(self, name: str) -> int:
+        """How many requests of a network are still coming in; any thread may ask."""
+        return len(self._unfinished.get(name, ()))
 
     def look(self, now: float) -> None:
         """Once a second: end what is late or slow, and what holds most where all hold too much."""

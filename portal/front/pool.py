@@ -5,32 +5,29 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from queue import SimpleQueue
 
 from loguru import logger
 
 from portal.front import terms
+from portal.front.waiting import Step, Waiting
 
 
 class Pool:
-    """Any thread may submit; a step that raises is a bug of whoever submitted it."""
+    """Any thread may submit; a step that raises is a bug of whoever submitted it. `waiting` is whose turn it is."""
 
-    def __init__(self, threads: int = terms.THREADS) -> None:
+    def __init__(self, waiting: Waiting, threads: int = terms.THREADS) -> None:
         self._size = threads
-        self._steps: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._waiting = waiting
         self._busy: dict[threading.Thread, float] = {}  # since when
         self._given_up: set[threading.Thread] = set()
         self._came_back = time.monotonic()
         for _ in range(threads):
             self._add()
 
-    def submit(self, step: Callable[[], None]) -> None:
-        self._steps.put(step)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much waits that more would only wait in vain."""
-        return self._steps.qsize() >= terms.WAITING
+    def submit(self, do: Callable[[], None], network: str = "", let_go: Callable[[int], None] | None = None) -> None:
+        """Have it done for a network. Only what has a `let_go` is refused, by the status that it is told, if too much
+        waits."""
+        self._waiting.put(Step(do, network, let_go))
 
     def is_hung(self) -> bool:
         """All threads are at something, and for long none has come back."""
@@ -60,12 +57,13 @@ class Pool:
     def _work(self) -> None:
         me = threading.current_thread()
         while me not in self._given_up:
-            step = self._steps.get()
+            step = self._waiting.take()
             self._busy[me] = time.monotonic()
             try:
-                step()
+                step.do()
             except Exception as error:  # noqa: BLE001  # a thread that ended would be missed
                 logger.opt(exception=error).error("front")
+            self._waiting.finished(step)
             self._busy.pop(me, None)
             self._came_back = time.monotonic()
         self._given_up.discard(me)

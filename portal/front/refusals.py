@@ -25,6 +25,10 @@ _WORDS = {
         "The only expectation that is met is 100-continue. Send the request without the Expect header.",
         "只支持 100-continue，请去掉 Expect 请求头后重新发送。",
     ),
+    429: (
+        "Too many requests from your network wait for an answer. Wait a few seconds, and send fewer at once.",
+        "来自您所在网络的待处理请求过多，请过几秒再试，并减少同时发送的请求。",
+    ),
     431: (
         "The headers are too large: at most 100, and 64 KiB in all. Remove some, or delete this site's cookies.",
         "请求头过大，最多 100 个、共 64 KiB。请减少请求头，或清除本站的 Cookie。",
@@ -42,7 +46,7 @@ _WORDS = {
         "这里只支持 HTTP/1.1，请改用 HTTP/1.1 重新发送。",
     ),
 }
-_CODES = {414: "uri_too_long", 431: "headers_too_large", 503: "too_busy"}
+_CODES = {414: "uri_too_long", 429: "too_many_waiting", 431: "headers_too_large", 503: "too_busy"}
 _TITLES = {413: "Content Too Large", 414: "URI Too Long"}
 
 
@@ -60,7 +64,7 @@ def refusal(status: int, target: bytes) -> tuple[list[tuple[str, str]], bytes]:
         ("X-Content-Type-Options", "nosniff"),
         ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ]
-    if status in (408, 503):
+    if status in (408, 429, 503):
         headers.append(("Retry-After", "5"))
     if is_api(target):
         problem = {

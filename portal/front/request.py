@@ -28,6 +28,7 @@ class Request:
         self.head_bytes = self.refused = 0
         self.body = bytearray()
         self.incoming: Incoming | None = None
+        self.network = ""  # of its client, once its head is there
         self.expects = False
 
     def head_read(self, method: str, version: str, *, is_lasting: bool) -> None:

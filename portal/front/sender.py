@@ -20,6 +20,7 @@ class Sender:
     def __init__(self, web: "Web", transport: asyncio.Transport, done: Callable[[], None]) -> None:
         self._web, self._transport, self._done = web, transport, done
         self._answer: Answer | None = None
+        self._network = ""
         self._rate = Rate(web.stall_seconds)
         self._until = float("inf")
         self._written = 0
@@ -37,12 +38,13 @@ class Sender:
         self._is_chunked = is_endless and request.version == "1.1"
         if is_endless and not self._is_chunked:
             request.is_lasting = False
+        self._network = request.network
         head = answer.head(
             version=request.version, is_lasting=request.is_lasting, is_bare=is_bare, is_chunked=self._is_chunked
         )
         if is_bare:
             answer.piece, answer.is_whole = b"", True
-            self._web.pool.submit(answer.close)
+            self._web.pool.submit(answer.close, self._network)
         elif not answer.is_whole:
             self._until = time.monotonic() + terms.ANSWER_SECONDS
         self._answer = answer
@@ -68,7 +70,7 @@ class Sender:
         """The connection is no more."""
         self._is_gone = True
         if self._answer and not self._is_pulling:
-            self._web.pool.submit(self._answer.close)
+            self._web.pool.submit(self._answer.close, self._network)
 
     def _send_piece(self, head: bytes = b"") -> None:
         answer = self._answer
@@ -99,11 +101,11 @@ class Sender:
             answer.pull()
             self._web.loop.call_soon_threadsafe(self._pulled, answer)
 
-        self._web.pool.submit(step)
+        self._web.pool.submit(step, self._network)
 
     def _pulled(self, answer: Answer) -> None:
         self._is_pulling = False
         if self._is_gone:
-            self._web.pool.submit(answer.close)
+            self._web.pool.submit(answer.close, self._network)
         else:
             self._send_piece()

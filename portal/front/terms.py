@@ -20,7 +20,9 @@ YOUNG_SECONDS = 2.0  # an honest request is complete by then: only older ones ma
 PIPELINED = 16
 
 THREADS = 16
+THREADS_OF_ONE = 8  # network, at work at once
 WAITING = 500  # requests that are complete and wait for a thread
+WAITING_OF_ONE = 250  # of them of one network: a whole office may come at once
 HUNG_SECONDS = 12.5  # all threads at one step each, for longer than a request waits for PostgreSQL
 STUCK_SECONDS = 120.0  # a thread that takes longer for one step is given up, and another takes its place
 BEAT_SECONDS = 1.0

@@ -18,6 +18,7 @@ from portal.front.answer import Application
 from portal.front.connection import Connection
 from portal.front.crowd import Crowd
 from portal.front.pool import Pool
+from portal.front.waiting import Waiting
 
 DISK_THREADS = 4
 _SWITCH_SECONDS = 0.001  # how long a thread keeps the interpreter from the loop
@@ -32,8 +33,8 @@ class Web:
         self.folder: Path = settings.instance_path / "incoming"
         self.stall_seconds, self.body_seconds = settings.fetch_stall_seconds, settings.fetch_max_seconds
         self.loop = uvloop.new_event_loop()
-        self.pool = Pool()
         self.crowd = Crowd()
+        self.pool = Pool(Waiting(self.crowd.unfinished))
         self.is_stopping = False
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 
 def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-    """`/hang` never answers, `/environ` tells what came; any other path names the process that answers."""
-    if environ["PATH_INFO"] == "/hang":
+    """`…/hang` never answers, `/environ` tells what came; any other path names the process that answers."""
+    if environ["PATH_INFO"].endswith("/hang"):
         time.sleep(3600)
     if environ["PATH_INFO"] == "/split":
         start("200 OK", [("X-A", "b\r\nX-B: c")])

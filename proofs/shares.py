@@ -34,7 +34,7 @@ SLOWER = 3.0
 STRANGERS, LOOKERS, STALLED = 16, 40, 10
 ROWS = 60_000 if SHORT else 300_000
 LOOK_ALIKES = "671$<+5!0@%8(97[4{|2oaot"
-MEMORY_MB = 160  # a process looks for two people at once, at 64 MB each, and makes their answers
+MEMORY_MB = 100  # one member looks at a time, in 64 MB; the answers and what the allocator keeps come on top
 PACE = 0.25  # seconds between two requests of one stranger: a flood of cheap ones is what `prove-front` is about
 WELL = {"200", "201", "202"}
 

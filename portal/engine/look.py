@@ -32,7 +32,7 @@ class _Attempt:
 
 # What a look may hold; more with one thread, for rows too wide: each of a thousand columns has vectors of its own.
 _ATTEMPTS = (
-    _Attempt(64, 2),
+    _Attempt(64, 1),
     _Attempt(64, 1, cut_early=True),
     _Attempt(320, 1),
     _Attempt(320, 1, cut_early=True),

@@ -31,7 +31,9 @@ def crowd(count: int, each: Callable[[int], object]) -> Iterator[None]:
 
 
 class Memory:
-    """How much the web's processes hold, and by how much one of them grew at the most while it was watched."""
+    """How much memory of their own the web's processes hold, and by how much one of them grew at the most while it was
+    watched. Pages of a library's file, of which each process has its first view some time, are not counted.
+    """
 
     def __init__(self, f: Fleet) -> None:
         self._pids = f.children_of(f.webs[0])
@@ -40,7 +42,8 @@ class Memory:
 
     @staticmethod
     def _megabytes(pid: int) -> float:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1024**2
+        _, resident, shared = map(int, Path(f"/proc/{pid}/statm").read_text().split()[:3])
+        return (resident - shared) * 4096 / 1024**2
 
     @contextmanager
     def watched(self) -> Iterator[None]:

@@ -204,6 +204,7 @@ class Honest:
 
     def _person(self, number: int, ending: threading.Event) -> None:
         turn = number
+        ending.wait(PAUSE_SECONDS * number / self._people)  # they do not come all at one moment
         while not ending.is_set():
             connection = HTTPConnection(
                 "127.0.0.1", self._port, timeout=30, source_address=(f"127.1.0.{number + 1}", 0)

@@ -21,6 +21,8 @@ PIPELINED = 16
 
 THREADS = 16
 THREADS_OF_ONE = 8  # network, at work at once
+FEW = 2  # unfinished requests: so many has a browser that sends something; who has more is in no hurry
+THREADS_OF_MANY = 4  # for all networks together that have more
 WAITING = 500  # requests that are complete and wait for a thread
 WAITING_OF_ONE = 250  # of them of one network: a whole office may come at once
 HUNG_SECONDS = 12.5  # all threads at one step each, for longer than a request waits for PostgreSQL

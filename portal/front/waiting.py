@@ -18,13 +18,15 @@ class Step:
     network: str = ""
     let_go: Callable[[int], None] | None = None
     number: int = 0
+    is_of_many: bool = False  # of a network with many unfinished requests
 
 
 class Waiting:
     """Any thread may put, take and finish steps.
 
     Next is the network that has least at work, of those the one that has least waiting and unfinished, of those who
-    came first; each fourth time who came first of all, so that nobody waits for ever. `unfinished` tells how many
+    came first; each fourth time who came first of all, so that nobody waits for ever. All that have many unfinished
+    share a few of the threads: so many compete for the interpreter with who has not. `unfinished` tells how many
     requests of a network are still coming in.
     """
 
@@ -34,7 +36,7 @@ class Waiting:
         self._calls: SimpleQueue[None] = SimpleQueue()  # one for each step that a thread may look for
         self._steps: dict[str, deque[Step]] = {}
         self._at_work: dict[str, int] = {}
-        self._count = self._number = self._turn = self._unheard = 0
+        self._count = self._number = self._turn = self._unheard = self._of_many = 0
 
     def put(self, step: Step) -> None:
         """Have it done when its turn comes. Where there is no room it is refused, or another one for it."""
@@ -63,6 +65,7 @@ class Waiting:
 
     def finished(self, step: Step) -> None:
         with self._lock:
+            self._of_many -= step.is_of_many
             left = self._at_work[step.network] - 1
             self._at_work[step.network] = left
             if not left:
@@ -92,7 +95,7 @@ class Waiting:
                 del self._steps[step.network]
 
     def _next(self) -> Step | None:
-        able = [name for name in self._steps if self._at_work.get(name, 0) < terms.THREADS_OF_ONE]
+        able = [name for name in self._steps if self._can_start(name)]
         if not able:
             return None
         self._turn += 1
@@ -102,8 +105,18 @@ class Waiting:
         if not steps:
             del self._steps[network]
         self._count -= bool(step.let_go)
+        step.is_of_many = self._has_many(network)
+        self._of_many += step.is_of_many
         self._at_work[network] = self._at_work.get(network, 0) + 1
         return step
+
+    def _can_start(self, network: str) -> bool:
+        if self._at_work.get(network, 0) >= terms.THREADS_OF_ONE:
+            return False
+        return self._of_many < terms.THREADS_OF_MANY or not self._has_many(network)
+
+    def _has_many(self, network: str) -> bool:
+        return self._unfinished(network) > terms.FEW
 
     def _first(self, network: str) -> int:
         return self._steps[network][0].number

@@ -97,6 +97,17 @@ def test_one_network_leaves_threads_to_others() -> None:
     assert [step.network for step in coming] == ["visitor", "flood"]
 
 
+def test_all_who_hold_many_unfinished_requests_share_a_few_threads() -> None:
+    told = Told(lambda name: terms.FEW + 1 if name.startswith("stranger") else terms.FEW)
+    told.put(*[f"stranger{n}" for n in range(terms.THREADS)], *[f"visitor{n}" for n in range(terms.THREADS)])
+    at_work = [told.waiting.take() for _ in range(terms.THREADS)]
+    strangers = [step for step in at_work if step.network.startswith("stranger")]
+    assert 0 < len(strangers) <= terms.THREADS_OF_MANY
+    for step in at_work:
+        told.waiting.finished(step)
+    assert len(told.taken(terms.THREADS)) == terms.THREADS
+
+
 def test_too_many_of_one_network_are_refused() -> None:
     told = Told()
     told.put(*["flood"] * (terms.WAITING_OF_ONE + 2), "visitor")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from celery.bootsteps import StartStopStep
 from celery.signals import (
     setup_logging,
     worker_init,
@@ -12,6 +13,7 @@ from celery.signals import (
 )
 
 from portal.app import create_app
+from portal.beat import BEAT_SECONDS, while_waiting
 from portal.extensions import db
 from portal.worker import tasks
 from portal.worker.presence import Presence
@@ -22,7 +24,8 @@ app = flask_app.extensions["celery"]
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # celery has no types
 def own_connections(**_: object) -> None:
-    """A forked child must not share its parent's connections."""
+    """A forked child must not share its parent's connections, nor give its sign of life."""
+    while_waiting(None)
     with flask_app.app_context():
         db.engine.dispose(close=False)
     flask_app.extensions["redis"].connection_pool.reset()
@@ -31,11 +34,25 @@ def own_connections(**_: object) -> None:
 presences: dict[str, Presence] = {}
 
 
+class SignOfLife(StartStopStep):  # type: ignore[misc]
+    """The worker's main loop says each second that it goes round."""
+
+    def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
+        """Called each time the loop begins; it cancels the timer when it ends."""
+        presence = presences[consumer.hostname]
+        presence.loop_turns()
+        hub.timer.call_repeatedly(BEAT_SECONDS, presence.loop_turns)
+
+
+app.steps["consumer"].add(SignOfLife)
+
+
 @worker_init.connect  # type: ignore[untyped-decorator]
 def take_back(sender: Any, **_: object) -> None:
     """Before it has tasks of its own: what a dead worker of this name left runs again at once."""
     presences[sender.hostname] = Presence(flask_app, sender.hostname)
     presences[sender.hostname].begin()
+    while_waiting(presences[sender.hostname].loop_turns)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -3,21 +3,36 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 VARIABLE = "BEAT_FILE"
 BEAT_SECONDS = 1.0
-SILENT_SECONDS = 10.0  # a process that is stopped or starved of everything; a busy one beats from a thread of its own
+SILENT_SECONDS = 10.0  # a process that is stopped, starved of everything, or whose loop does not go round
 START_SECONDS = 90.0  # until the first beat
-STEP_SECONDS = 45.0  # one step of its loop: longer than any statement may take
+
+
+_watched = threading.local()
+
+
+def while_waiting(say: Callable[[], None] | None) -> None:
+    """Have it called now and then while this thread waits for a server, within a bound: it does not hang then."""
+    _watched.say = say
+
+
+def waits() -> None:
+    """This thread waits for a server, and knows for how long."""
+    if say := getattr(_watched, "say", None):
+        say()
 
 
 class Beat:
-    """Without a file nothing is written. A process whose work is a loop says `turned` at each turn."""
+    """Without a file nothing is written. A process whose work is a loop touches it at each turn, from the loop itself:
+    a thread of its own would beat on while the loop hangs."""
 
     def __init__(self, file: Path | None) -> None:
-        self._file, self._turned = file, time.monotonic()
+        self._file = file
 
     @classmethod
     def of_environment(cls) -> "Beat":
@@ -29,18 +44,13 @@ class Beat:
             with suppress(OSError):  # a full disk is no reason to stop
                 self._file.touch()
 
-    def turned(self) -> None:
-        """The loop goes round."""
-        self._turned = time.monotonic()
-
-    def start(self, *, loop: bool = False) -> "Beat":
-        """Beat from a thread of its own; for a `loop`, as long as that goes round."""
+    def start(self) -> None:
+        """Beat from a thread of its own: for what is watched in another way, as whoever stops it has a deadline."""
         if self._file:
-            threading.Thread(target=self._run, args=(loop,), name="beat", daemon=True).start()
-        return self
+            threading.Thread(target=self._run, name="beat", daemon=True).start()
 
-    def _run(self, loop: bool) -> None:
-        while not loop or time.monotonic() - self._turned < STEP_SECONDS:
+    def _run(self) -> None:
+        while True:
             self.touch()
             time.sleep(BEAT_SECONDS)
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import DeclarativeBase
 from werkzeug.local import LocalProxy
 
 from portal import postgres, redis_pool
+from portal.beat import waits
 
 __all__ = [
     "Model",
@@ -111,8 +112,13 @@ def init_celery(app: Flask, config: dict[str, Any]) -> Celery:
 
     class Returning(Connection):
         # The worker waits 2, 4, 6 … 30 s between two looks for a lost broker; no setting says otherwise.
-        def _ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
-            soon = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
+        def _ensure_connection(self, *args: Any, callback: Any = None, **kwargs: Any) -> Any:
+            def between() -> None:
+                waits()
+                if callback:
+                    callback()
+
+            soon = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2, "callback": between}
             return super()._ensure_connection(*args, **{**soon, **kwargs})  # type: ignore[no-untyped-call]
 
     class Broker(AMQP):  # type: ignore[misc]  # celery has no types

@@ -13,9 +13,10 @@ BY_KIND = {"fetch": FETCH, "export": EXPORT, "health_check": HEALTH_CHECK}
 
 def celery_config(redis_url: str) -> dict[str, object]:
     """Celery's settings; https://docs.celeryq.dev/en/stable/userguide/configuration.html"""
-    # A worker behind a wire that died notices after both, and must before its unanswered doorbells are rung again.
+    # A worker behind a wire that died notices after both, and must before its unanswered doorbells are rung again. Its
+    # main loop waits so long several times in a row meanwhile, and must give a sign of life all the same (`beat`).
     timeouts = {
-        "socket_timeout": 3,
+        "socket_timeout": 2,
         "socket_connect_timeout": 2,
         "health_check_interval": 3,
     }

@@ -15,6 +15,8 @@ from flask import has_request_context
 from psycopg2 import DatabaseError, InterfaceError, OperationalError, errors, extensions
 from sqlalchemy import exc
 
+from portal import beat
+
 SILENT_SECONDS, LOOK_SECONDS = 1.0, 0.25  # without a sign of life, until the server is asked for one; then again
 ASK_SECONDS = 1.0  # it may take to give one
 KNOWN_SECONDS = 1.0  # for so long the answer stands
@@ -80,6 +82,7 @@ def _wait(connection: Any) -> None:
                 raise OperationalError("no answer in time")
             if not server.answers():
                 raise OperationalError("the server keeps silent")
+            beat.waits()
             pause = LOOK_SECONDS
 
 

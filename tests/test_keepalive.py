@@ -12,7 +12,7 @@ import pytest
 from tests.local.instances import until
 
 BEATING = "import os, signal, sys; from portal.beat import Beat; Beat.of_environment().start(); "
-LOOPING = "import os, sys, time; from portal.beat import Beat; beat = Beat.of_environment().start(loop=True); "
+LOOPING = "import os, sys, time; from portal.beat import Beat; beat = Beat.of_environment(); "
 
 
 def kept(code: str, *args: str) -> "subprocess.Popen[bytes]":
@@ -57,6 +57,6 @@ def test_a_process_that_is_stopped_is_killed_with_all_it_started(tmp_path: Path)
 
 
 def test_a_process_that_works_goes_on(tmp_path: Path) -> None:
-    process = kept(LOOPING + "\nfor _ in range(24): beat.turned(); time.sleep(0.5)")
+    process = kept(LOOPING + "\nfor _ in range(24): beat.touch(); time.sleep(0.5)")
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, b"")

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import jobs
-from portal.beat import Beat
+from portal.beat import Beat, while_waiting
 from portal.extensions import db
 from portal.services import live, processes, queue, sessions
 from portal.worker.listener import Listener
@@ -46,9 +46,10 @@ class Dispatcher:
         os.write(self._wake_write, b"x")
 
     def run(self) -> None:
-        beat = Beat.of_environment().start(loop=True)
+        beat = Beat.of_environment()
+        while_waiting(beat.touch)
         while not self._stopping:
-            beat.turned()
+            beat.touch()
             try:
                 with self._app.app_context():
                     self._listener.connect()

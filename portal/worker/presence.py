@@ -1,4 +1,4 @@
-"""Says that this worker is alive, from a thread of its parent process: dispatchers fill the slots of living workers."""
+"""Says that this worker is alive: to dispatchers, which fill the slots of living ones, and to whoever started it."""
 
 import threading
 import time
@@ -8,20 +8,23 @@ from typing import TypeVar
 from flask import Flask
 from loguru import logger
 
-from portal.beat import Beat
+from portal.beat import Beat, while_waiting
 from portal.extensions import db
 from portal.services import processes, queue
+
+LATE_SECONDS = 5.0  # a turn of its thread, but for waiting for a PostgreSQL that lives
 
 Heard = TypeVar("Heard")
 
 
 class Presence:
-    """Beats until it is stopped; a process that dies is not seen any more."""
+    """Tells dispatchers from a thread of the worker's parent process, until it is stopped; a process that dies is not
+    seen any more. `loop_turns` is for the worker's main loop, which must not hang either."""
 
     def __init__(self, app: Flask, name: str) -> None:
         self._app, self._name, self._slots = app, name, 0
         self._news, self._stopping = threading.Event(), False
-        self._life = Beat.of_environment()
+        self._life, self._turned = Beat.of_environment(), float("inf")
         self._thread = threading.Thread(target=self._beat, name="presence", daemon=True)
 
     def begin(self) -> None:
@@ -38,12 +41,19 @@ class Presence:
 
     def start(self, slots: int) -> None:
         self._slots = slots
+        self._turn()
         self._thread.start()
+
+    def loop_turns(self) -> None:
+        """A sign of life for whoever started the worker, unless the thread hangs."""
+        if time.monotonic() - self._turned < LATE_SECONDS:
+            self._life.touch()
 
     def leave(self) -> None:
         """No new tasks, please; may be called from a signal handler."""
         self._slots = 0
         self._news.set()
+        self._life.start()  # the main loop ends; how long the tasks at hand may take is up to whoever stops the worker
 
     def stop(self) -> None:
         """Say that it ends."""
@@ -54,12 +64,15 @@ class Presence:
         self._say(lambda: processes.gone(self._name))
 
     def _beat(self) -> None:
-        self._life.start(loop=True)
+        while_waiting(self._turn)
         while not self._stopping:
-            self._life.turned()
+            self._turn()
             self._say(lambda: processes.seen(self._name, "worker", self._slots))
             self._news.wait(processes.BEAT_SECONDS)
             self._news.clear()
+
+    def _turn(self) -> None:
+        self._turned = time.monotonic()
 
     def _say(self, word: Callable[[], Heard]) -> Heard | None:
         try:

@@ -130,8 +130,8 @@ DATA_SENTENCES: dict[str, Any] = {
         "it was not tried again."
     ),
     "took_too_long": _(
-        "Working on this file was stopped after %(seconds)s seconds: it takes far longer than files of its size do. "
-        "Split it, or send it in a plainer format, such as CSV."
+        "Working on this file took more than %(seconds)s seconds, far longer than files of its size do, and was "
+        "stopped. Split it, or send it in a plainer format, such as CSV."
     ),
     "reader_crashed": _(
         "The program that reads files broke down on this one, so it was not tried again. Save the file anew, or in "

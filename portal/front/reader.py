@@ -18,7 +18,7 @@ class Reader:
         self.received = 0
         self._parser = HttpRequestParser(self)
         self._coming: Request | None = None
-        self._head_bytes = 0
+        self._head_bytes = self._chunk_bytes = 0
 
     @property
     def is_in_head(self) -> bool:
@@ -47,6 +47,10 @@ class Reader:
                 self._head_bytes += len(data)
                 if self._head_bytes > terms.HEAD_BYTES:
                     coming.refused = coming.refused or 431
+            elif coming.is_chunked:  # sizes, extensions and trailers count, too
+                self._chunk_bytes += len(data)
+                if self._chunk_bytes > terms.CHUNKED_SHARE * limits.BODY_BYTES:
+                    coming.refused = coming.refused or 413
             if coming.refused:
                 self.refuse(coming.refused)
 
@@ -64,7 +68,7 @@ class Reader:
 
     def on_message_begin(self) -> None:
         if not (self._coming and self._coming.refused):  # else what follows is not heard
-            self._coming, self._head_bytes = Request(), 0
+            self._coming, self._head_bytes, self._chunk_bytes = Request(), 0, 0
 
     def on_url(self, part: bytes) -> None:
         if self._coming and not self._coming.refused:
@@ -73,7 +77,7 @@ class Reader:
                 self._coming.refused = 414
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._coming and not self._coming.refused:
+        if self._coming and not self._coming.refused and not self._coming.is_head_whole:  # what trails is no header
             self._coming.headers.append((name.lower(), value))
             self._coming.head_bytes += len(name) + len(value)
             if self._coming.head_bytes > terms.HEAD_BYTES or len(self._coming.headers) > terms.HEADERS:

@@ -3,6 +3,7 @@
 TARGET_BYTES = 8 * 1024
 HEAD_BYTES = 64 * 1024
 HEADERS = 100
+CHUNKED_SHARE = 8  # times a body, of all its chunks as they are sent: each byte may be a chunk of its own
 HEAD_SECONDS = 10.0  # from the first byte of a request, or from the connection, to the end of its headers
 BODY_SECONDS = 30.0  # of a body that is held in memory
 IDLE_SECONDS = 75.0  # longer than proxies keep a connection for another request

@@ -78,6 +78,10 @@ MALFORMED = {
     "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
     "Redis": b"*1\r\n$4\r\nPING\r\n",
     "nothing but zeros": bytes(4096),
+    "lines that end in LF alone": b"GET /health/ready HTTP/1.1\nHost: localhost\n\n",
+    "one header that ends in LF alone": LIVE + b"X-A: b\nX-B: c\r\n\r\n",
+    "a chunk that ends in LF alone": POST + b"Transfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n" + SECOND,
+    "a chunk's extension with LF alone": POST + b"Transfer-Encoding: chunked\r\n\r\n5;a\nhello\r\n0\r\n\r\n" + SECOND,
 }
 
 
@@ -131,6 +135,34 @@ def test_a_body_in_chunks_is_read(front: Front) -> None:
     )
     assert Answer(front.say(sent)).json["code"] == "invalid"
     assert Answer(front.say(*(bytes([byte]) for byte in sent))).status == 422
+
+
+@pytest.mark.parametrize("extension", [b";a", b";a=b", b';a="b;c"', b";" + b"a" * 1000], ids=len)
+def test_a_chunk_s_extension_is_read_over(front: Front, extension: bytes) -> None:
+    pieces = b"%x%b\r\n%b\r\n0%b\r\n\r\n" % (len(LOGIN), extension, LOGIN, extension)
+    sent = POST + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + pieces
+    assert Answer(front.say(sent)).json["code"] == "invalid"
+
+
+def test_a_trailer_is_no_header(front: Front) -> None:
+    """What comes after the body was not there when it was decided who asks."""
+    asked = b"GET /api/v1/users/me HTTP/1.1\r\n" + HOST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    trailers = b"0\r\nAuthorization: Bearer x\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"
+    answer = Answer(front.say(asked + trailers))
+    assert (answer.status, answer.json["code"]) == (401, "token_missing")
+
+
+@pytest.mark.parametrize("what", [b"0\r\n", b"5;"], ids=["trailers", "extensions"])
+def test_trailers_and_extensions_without_end_are_refused(front: Front, what: bytes) -> None:
+    head = POST + b"Transfer-Encoding: chunked\r\n\r\n" + what
+    more = b"X-A: " + b"a" * 1000 + b"\r\n" if what == b"0\r\n" else b"a" * 1000
+    assert Answer(front.say(head, *[more] * 3000)).status in (400, 413, 431)
+
+
+def test_two_spaces_in_the_request_line_are_one(front: Front) -> None:
+    """RFC 9112 3: may be read so. No target has a space in it, so that it cannot mean two things."""
+    answer = Answer(front.say(b"GET  /health/live  HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"))
+    assert (answer.status, answer.rest) in ((200, b""), (400, b""))
 
 
 def test_a_shorter_body_than_announced_is_waited_for_and_a_longer_one_is_the_next_request(front: Front) -> None:

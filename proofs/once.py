@@ -209,7 +209,7 @@ def poison(bench: Fleet, report: Report) -> None:
 
 
 def asker(bench: Fleet, path: str, nth: int) -> psutil.Process:
-    """The worker's child that fetches this for the first, second … time, as soon as it does."""
+    """The worker's slot whose fork fetches this for the first, second … time, as soon as it does."""
     found: list[psutil.Process] = []
 
     def look() -> bool:
@@ -217,9 +217,10 @@ def asker(bench: Fleet, path: str, nth: int) -> psutil.Process:
             return False
         for pid in [pid for worker in bench.workers for pid in bench.children_of(worker)]:
             with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
-                process = psutil.Process(pid)
-                if bench.source.asker.get(path) in [each.laddr.port for each in process.net_connections("tcp4")]:
-                    found.append(process)
+                slot = psutil.Process(pid)
+                ends = [end for fork in slot.children() for end in fork.net_connections("tcp4")]
+                if bench.source.asker.get(path) in [end.laddr.port for end in ends]:
+                    found.append(slot)
         return bool(found)
 
     assert bench.wait(look, 60), f"nobody fetches {path}"

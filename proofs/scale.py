@@ -114,10 +114,11 @@ class Show:
             for part in PARTS:
                 files = machine.files(part)
                 self.report.say(f"{part} {name}: {', '.join(files) or 'nothing'}")
-        self.report.say("outbox.jsonl stands for SMS and mail, in local mode only; a killed attempt leaves its work")
+        self.report.say("outbox.jsonl stands for SMS and mail, in local mode only; a killed attempt leaves its work;")
+        self.report.say("looks is where a machine's looks take turns: a lock, in which nothing is written")
         for name, machine in (("1", self.one), ("2", self.two)):
-            own = [file for file in machine.files("web") if file != "outbox.jsonl"]
-            self.report.check(f"files of web {name}, but for the outbox", own, [])
+            own = [file for file in machine.files("web") if file not in ("outbox.jsonl", "looks")]
+            self.report.check(f"files of web {name}, but for the outbox and the lock", own, [])
         self.report.check("files of worker 2", self.two.files("worker"), [])
 
     def submit(self, caller: Caller, url: str, key: str = "") -> Answer:

@@ -124,6 +124,9 @@ def test_a_forgotten_password(
     page = visit.page
     visit.come_in(*other_member)
     number = number_of(visit)
+    page.goto(mail_to(outbox, f"{username}@example.com", "verify_email"))
+    visit.button("Verify")
+    says(visit, "Your e-mail address is verified.")
     later()
     visit.context.clear_cookies()
     page.goto("/login")

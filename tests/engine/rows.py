@@ -30,6 +30,12 @@ def columns_of(path: Path) -> list[Column]:
         return [Column(entry[0], readable(entry[1])) for entry in connection.description or []]
 
 
+def whole_rows(path: Path) -> list[list[Any]]:
+    """All of them, as they stand in the file: looks cut what is large."""
+    with duckdb.connect() as connection:
+        return [list(row) for row in connection.execute("FROM read_parquet(?)", [str(path)]).fetchall()]
+
+
 def first_rows(path: Path, limit: int, offset: int = 0) -> list[list[Any]]:
     try:
         columns = columns_of(path)

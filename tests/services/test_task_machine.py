@@ -26,7 +26,7 @@ from portal.services import datasets, queue, runs, tasks
 from portal.services.copies import RETRYABLE, TaskCopy
 from tests.services.task_model import EDGES, SLOTS, Known, Model
 
-ROUNDS, EXAMPLES, STEPS = 20, 20, 100
+ROUNDS, EXAMPLES, STEPS = 40, 20, 100
 LEAST_STEPS = 10_000
 MOST_TASKS = 10
 

@@ -76,7 +76,7 @@ class Round:
             except (OSError, HTTPException) as error:
                 self.broken[type(error).__name__] += 1
             else:
-                if answer.status != 503:
+                if answer.status not in (429, 503):  # either says when to ask again, and is printed
                     self.answers.append(answer)
                     break
                 self.broken[answer.said] += 1

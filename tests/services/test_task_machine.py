@@ -244,6 +244,16 @@ class TaskMachine(Model):
         values = {"owner_id": task.owner_id, "task_id": task.id, "keep_until": past, **where, **kept}
         db.session.execute(insert(Dataset).values(values))
 
+    @precondition(lambda self: any(not self.known[uuid].old for uuid in self.with_status("completed")))
+    @rule(n=any_of)
+    def outlive_retention(self, n: int) -> None:
+        """The edge that chance met too seldom: a completed task's dataset is past its time, and the sweep comes."""
+        fresh = [uuid for uuid in self.with_status("completed") if not self.known[uuid].old]
+        uuid = fresh[n % len(fresh)]
+        self.keep_a_dataset(uuid)
+        self.close(False, {uuid: {"old": True}})
+        self.expire_old(False)
+
     # Whoever writes what is not allowed
 
     @precondition(lambda self: self.known)

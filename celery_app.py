@@ -34,7 +34,7 @@ def own_connections(**_: object) -> None:
 presences: dict[str, Presence] = {}
 
 
-class SignOfLife(StartStopStep):  # type: ignore[misc]
+class SignOfLife(StartStopStep):  # type: ignore[misc]  # celery has no types
     """The worker's main loop says each second that it goes round."""
 
     def register_with_event_loop(self, consumer: Any, hub: Any) -> None:

@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     cli.init_app(app)
     answers.init_app(app, secure=not settings.is_local)
     hops = settings.trusted_proxies
-    app.wsgi_app = RemoteAddress(app.wsgi_app, hops)  # type: ignore[method-assign]
+    app.wsgi_app = RemoteAddress(app.wsgi_app, hops)  # type: ignore[method-assign]  # as Flask wraps it
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app

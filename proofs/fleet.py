@@ -151,6 +151,11 @@ class Fleet:
         except OSError:
             return []
 
+    @classmethod
+    def webs_of(cls, child: Child) -> list[int]:
+        """Those of a web's processes that serve."""
+        return [pid for pid in cls.children_of(child) if name_of(pid) != "looks"]
+
     # Servers
 
     def kill_redis(self) -> None:
@@ -232,6 +237,14 @@ class Fleet:
         """The keys of all files in the store."""
         store: Path = self.portal.app.extensions["settings"].store_folder
         return {str(path.relative_to(store)) for path in store.rglob("*") if path.is_file()}
+
+
+def name_of(pid: int) -> str:
+    """A process's, as the kernel knows it; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def fetch(url: str) -> dict[str, Any]:

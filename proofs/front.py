@@ -88,7 +88,7 @@ class Proof:
             return False
 
     def webs(self) -> list[int]:
-        return Fleet.children_of(self.web)
+        return Fleet.webs_of(self.web)
 
     def threads(self) -> int:
         return sum(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in self.webs())
@@ -127,10 +127,10 @@ def hung(running: Portal, report: Report) -> None:
     """A web whose threads all hang, in an application that hangs when asked to."""
     report.part("all threads of a web hang")
     with serving(running, "hanging", ["--app", "tests.front.hanging:app"]) as web:
-        before = Fleet.children_of(web)
+        before = Fleet.webs_of(web)
         with Strangers(running.port, 2 * terms.THREADS, 8, ["hang"]):
             began = time.monotonic()
-            fleet_wait(lambda: Fleet.children_of(web) not in ([], before), 40)
+            fleet_wait(lambda: Fleet.webs_of(web) not in ([], before), 40)
             report.check(f"it is replaced within {REPLACED_WITHIN:.0f} s", *within(began))
         bench.answers(web, running.port)
 

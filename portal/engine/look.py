@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,12 @@ EARLY_CHARS = 2000  # a sort holds thousands of rows, whatever the limit is
 
 @dataclass(frozen=True)
 class Look:
-    """`matching` is how many rows fit the conditions, None where there are none. `cut` are the columns in which a value
-    was, and `short` says that rows that were asked for are left out: the answer would have been too large.
+    """`rows` are lists of values, or JSON arrays if that was asked for. `matching` is how many rows fit the conditions,
+    None where there are none. `cut` are the columns in which a value was, and `short` says that rows that were asked
+    for are left out: the answer would have been too large.
     """
 
-    rows: list[list[Any]]
+    rows: list[Any]
     matching: int | None
     cut: list[str] = field(default_factory=list)
     short: bool = False
@@ -65,13 +66,15 @@ def look(
     seconds: float = 5.0,
     cell_chars: int = CELL_CHARS,
     as_texts: bool = False,
+    as_json: bool = False,
 ) -> Look:
     """Up to `limit` rows from `offset` on, of the columns `names` (else all), in the file's order unless sorted.
 
     Dates and times are ISO 8601, decimals text, bytes base64; NaN, Infinity and -Infinity are texts, as JSON has none.
     Texts of more than `cell_chars` (fewer in wide tables) are cut and end in "…", bytes are cut; nested values, which
-    are JSON texts if `as_texts`, are cut as their JSON text is. Raises `Fault`: what `query` raises, `file_missing`,
-    `look_too_slow`, `look_too_large`.
+    are JSON texts if `as_texts`, are cut as their JSON text is. With `as_json` each row is an array in UTF-8.
+
+    Raises `Fault`: what `query` raises, `file_missing`, `look_too_slow`, `look_too_large`.
     """
     condition, values = where_sql(where, columns)
     order = order_sql(sort, columns)
@@ -99,7 +102,10 @@ def look(
             cells = cells_of(connection, source, chosen, chars, as_texts=as_texts)
             relation = wanted if cut_early else f"(FROM {wanted})"
             found = connection.execute(f"SELECT {', '.join(cell.sql for cell in cells)} FROM {relation}", values)
-            return _looked(found, cells, int(counted[0]) if counted else None)
+            taken = _looked(found, cells, int(counted[0]) if counted else None)
+            if not as_json:
+                return taken
+            return replace(taken, rows=[json.dumps(row, ensure_ascii=False).encode() for row in taken.rows])
     raise Fault("look_too_large")
 
 

@@ -1,6 +1,7 @@
-"""`python -m portal.front`: starts the web processes, and replaces each that ends or hangs."""
+"""`python -m portal.front`: starts the web processes, and those for looks, and replaces each that ends or hangs."""
 
 import argparse
+import ctypes
 import gc
 import importlib
 import os
@@ -10,19 +11,26 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from loguru import logger
 
-from portal.beat import Beat
+from portal.beat import Beat, tell
 from portal.config import load
+from portal.engine import look_process
 from portal.front import terms
 from portal.front.answer import Application
 from portal.incoming import remove_leftovers
+from portal.limits import LOOKS_SHARE
+
+_PR_SET_NAME = 15
 
 
 @dataclass
 class _Process:
+    become: Callable[[int], None]
     pid: int
     pipe: int  # its beats
     heard: float  # when it was last heard of
@@ -30,10 +38,15 @@ class _Process:
 
 
 class Processes:
-    """As many as wished, of one application; all listen on one socket."""
+    """As many as wished, of one application; all listen on one socket. Beside them as many for looks as they may have
+    at work at once."""
 
     def __init__(self, application: Application, listening: socket.socket, count: int) -> None:
-        self._application, self._listening, self._count = application, listening, count
+        self._application, self._listening = application, listening
+        self._desk = look_process.open_desk()
+        webs: list[Callable[[int], None]] = [self._become_web] * count
+        looks: list[Callable[[int], None]] = [self._serve_looks] * (count * LOOKS_SHARE.places)
+        self._missing = webs + looks
         self._running: list[_Process] = []
         self._is_stopping = False
         self._wake_read, self._wake_write = os.pipe()
@@ -44,8 +57,8 @@ class Processes:
             signal.signal(number, self._stop)
         beat = Beat.of_environment()
         while not self._is_stopping:
-            while len(self._running) < self._count:
-                self._running.append(self._start())
+            while self._missing:
+                self._running.append(self._start(self._missing.pop()))
             self._listen()
             self._replace()
             beat.touch()
@@ -56,19 +69,17 @@ class Processes:
         self._is_stopping = True
         os.write(self._wake_write, b"x")
 
-    def _start(self) -> _Process:
+    def _start(self, become: Callable[[int], None]) -> _Process:
         ours, theirs = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(ours)
-            self._become_web(theirs)
+            self._become(become, theirs)
         os.close(theirs)
         now = time.monotonic()
-        return _Process(pid, ours, now, now)
+        return _Process(become, pid, ours, now, now)
 
-    def _become_web(self, beat: int) -> None:
-        from portal.front.web import Web
-
+    def _become(self, become: Callable[[int], None], beat: int) -> None:
         code = 1
         try:
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,13 +87,24 @@ class Processes:
             os.set_blocking(beat, False)
             for process in self._running:
                 os.close(process.pipe)
-            Web(self._application, load()).run(self._listening, beat)
+            become(beat)
             code = 0
         except Exception as error:  # noqa: BLE001  # the parent must not be left running here twice
             logger.opt(exception=error).error("front")
         finally:
             sys.stderr.flush()
             os._exit(code)
+
+    def _become_web(self, beat: int) -> None:
+        from portal.front.web import Web
+
+        Web(self._application, load()).run(self._listening, beat)
+
+    def _serve_looks(self, beat: int) -> None:
+        if name := getattr(ctypes.CDLL(None), "prctl", None):
+            name(_PR_SET_NAME, look_process.NAME)
+        self._listening.close()
+        self._desk.serve(partial(tell, beat))
 
     def _listen(self) -> None:
         """Hear the beats, for up to a second."""
@@ -106,13 +128,20 @@ class Processes:
                     time.sleep(1)  # it cannot even start
             os.close(process.pipe)
             self._running.remove(process)
+            self._missing.append(process.become)
 
     def _end(self) -> None:
-        """Ask all to stop; who has not ended then is killed."""
-        for process in self._running:
-            os.kill(process.pid, signal.SIGTERM)
+        """Ask all to stop, first the webs, which may still look; who has not ended then is killed."""
+        webs = [process for process in self._running if process.become == self._become_web]
         until = time.monotonic() + terms.STOP_SECONDS + 1
-        for process in self._running:
+        for some in (webs, [process for process in self._running if process not in webs]):
+            for process in some:
+                os.kill(process.pid, signal.SIGTERM)
+            self._wait(some, until)
+
+    @staticmethod
+    def _wait(processes: list[_Process], until: float) -> None:
+        for process in processes:
             while os.waitpid(process.pid, os.WNOHANG) == (0, 0):
                 if time.monotonic() > until:
                     os.kill(process.pid, signal.SIGKILL)

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvloop
 from loguru import logger
 
+from portal.beat import tell
 from portal.config import Settings
 from portal.front import terms
 from portal.front.answer import Application
@@ -77,12 +78,7 @@ class Web:
         if self.pool.is_hung() or self.pool.given_up > terms.THREADS:
             logger.error("front: the threads hang, so this process ends\n{}", self.pool.where())
             os._exit(1)
-        try:
-            os.write(beat, b".")
-        except BlockingIOError:  # nobody reads for long: they will
-            pass
-        except OSError:  # who started this process is gone
-            os._exit(1)
+        tell(beat)
         self.loop.call_later(terms.BEAT_SECONDS, self._look, beat)
 
 

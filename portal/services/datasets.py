@@ -12,7 +12,7 @@ from sqlalchemy.orm import undefer
 
 from portal import access, limits
 from portal.engine import look as looking
-from portal.engine import query
+from portal.engine import look_process, query
 from portal.engine.columns import Column
 from portal.engine.fetch import Fetched
 from portal.engine.look import Look
@@ -145,8 +145,9 @@ def rows(
     limit: int = limits.PREVIEW_ROWS,
     cell_chars: int = looking.CELL_CHARS,
     as_texts: bool = False,
+    as_json: bool = False,
 ) -> Look:
-    """Rows as JSON values, in the file's order unless sorted; inside of `looking_at`.
+    """Rows as JSON values, or as JSON, in the file's order unless sorted; inside of `looking_at`.
 
     Raises `Invalid` for what cannot be asked, `Unavailable` for what cannot be answered now.
     """
@@ -157,7 +158,7 @@ def rows(
         query.order_sql(sort, columns)
     try:
         with gateways().store.opened(dataset.store_key, dataset.stored_sha256) as path:
-            return looking.look(
+            return look_process.ask(
                 path,
                 columns,
                 where=where,
@@ -168,6 +169,7 @@ def rows(
                 seconds=seconds,
                 cell_chars=cell_chars,
                 as_texts=as_texts,
+                as_json=as_json,
             )
     except Fault as fault:
         raise Unavailable(fault.code, retry_after=_BUSY_SECONDS, **fault.params) from None

@@ -16,6 +16,7 @@ from apiflask import APIFlask
 
 from portal.config import Settings
 from portal.local.ports import free_port
+from proofs.fleet import name_of
 
 ROOT = Path(__file__).parents[2]
 SLOW_SECONDS = 2  # FETCH_STALL_SECONDS of these webs
@@ -67,8 +68,16 @@ class Front:
 
     def webs(self) -> list[int]:
         """The processes that serve."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in children.split()]
+        return [pid for pid in self.children() if name_of(pid) != "looks"]
+
+    def looks(self) -> list[int]:
+        """The processes that look at rows for them."""
+        return [pid for pid in self.children() if name_of(pid) == "looks"]
+
+    def children(self) -> list[int]:
+        return [
+            int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ]
 
     def files(self) -> list[str]:
         """What lies in its folder, or is open there without a name."""

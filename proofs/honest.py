@@ -8,11 +8,11 @@ PAUSE = 0.002
 Took = dict[str, list[float]]
 
 
-def work(port: int, token: str, paths: dict[str, str], rounds: int) -> tuple[Took, Counter[int]]:
+def work(port: int, address: str, token: str, paths: dict[str, str], rounds: int) -> tuple[Took, Counter[int]]:
     """Ask for each path in turn, so many times: the seconds each took, and how often each status was answered."""
     took: Took = {kind: [] for kind in paths}
     said: Counter[int] = Counter()
-    headers = {"Authorization": f"Bearer {token}", "Accept-Language": "en"}
+    headers = {"Authorization": f"Bearer {token}", "Accept-Language": "en", "X-Forwarded-For": address}
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     for _ in range(rounds):
         for kind, path in paths.items():

@@ -9,6 +9,7 @@ import json
 import secrets
 import socket
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -32,6 +33,7 @@ from proofs.full_tilt import Memory, crowd
 
 ROUNDS, PHASES = (12, 2) if SHORT else (60, 5)
 SLOWER = 3.0
+LEAST_P99 = 0.001  # seconds: below it a ratio is the kernel's, whose time slices are longer
 STRANGERS, LOOKERS, STALLED = 16, 40, 10
 ROWS = 60_000 if SHORT else 300_000
 LOOK_ALIKES = "671$<+5!0@%8(97[4{|2oaot"
@@ -45,14 +47,15 @@ class Honest:
     alone would ask more often than a log-in may."""
 
     def __init__(self, f: Fleet, clock: Pool) -> None:
-        self._turns = itertools.cycle([self._asking(f, member) for member in f.members(4)])
+        people = zip(bench.addresses(4, 8), f.members(4), strict=True)
+        self._turns = itertools.cycle([self._asking(f, address, member) for address, member in people])
         self._clock = clock
         self.said: Counter[int] = Counter()
         for _ in range(4):
             self.work(5)
 
     @staticmethod
-    def _asking(f: Fleet, member: Member) -> tuple[int, str, dict[str, str]]:
+    def _asking(f: Fleet, address: str, member: Member) -> tuple[int, str, str, dict[str, str]]:
         uuid, _ = made(f, member, f.source.csv("/small.csv", rows=500))
         task = f.submit(member, f.source.csv("/polled.csv"))
         paths = {
@@ -61,7 +64,7 @@ class Honest:
             "poll": f"/api/v1/tasks/{task}",
             "rows": f"/api/v1/datasets/{uuid}/rows",
         }
-        return f.ports[0], member.token, paths
+        return f.ports[0], address, member.token, paths
 
     def work(self, rounds: int = ROUNDS) -> honest.Took:
         """Seconds by kind."""
@@ -85,7 +88,9 @@ def scene(title: str, somebody: Honest, report: Report, beside: Callable[[], Ite
     for kind, seconds in alone.items():
         idle, busy = p99(seconds), p99(crowded[kind])
         medians = f"median {ms(statistics.median(seconds))} and {ms(statistics.median(crowded[kind]))}"
-        report.speed(f"{kind}: p99 {ms(idle)} alone, {ms(busy)} beside; {medians}", busy <= SLOWER * idle)
+        report.speed(
+            f"{kind}: p99 {ms(idle)} alone, {ms(busy)} beside; {medians}", busy <= SLOWER * max(idle, LEAST_P99)
+        )
 
 
 def gather(all_of_it: dict[str, list[float]], more: dict[str, list[float]]) -> None:
@@ -267,12 +272,16 @@ def large_cells(f: Fleet, somebody: Honest, report: Report) -> None:
     report.check(f"{what}, within {MEMORY_MB}", memory.grown <= MEMORY_MB, True)
 
 
+PARTS = (strangers, looks, transfers, large_cells)
+
+
 def main() -> None:
     report = Report("A share for everyone")
     with get_context("spawn").Pool(1) as clock, fleet(look_seconds=30) as f:
         somebody = Honest(f, clock)
-        for part in (strangers, looks, transfers, large_cells):
-            part(f, somebody, report)
+        for part in PARTS:
+            if part.__name__ in (sys.argv[1:] or part.__name__):
+                part(f, somebody, report)
     report.end()
 
 

@@ -16,7 +16,7 @@ from portal.engine.look import Look, look
 from portal.errors import Fault
 
 GRACE_SECONDS = 2.0  # beyond what a look may take, until nobody waits for it any more
-NICER = 5  # who polls or logs in goes first
+NICER = 5
 BEAT_SECONDS = 1.0
 NAME = b"looks"  # by which they are told from webs
 

@@ -25,7 +25,7 @@ from portal.front.waiting import Waiting
 DISK_THREADS = 4
 _ARENAS = 2  # of glibc's malloc: with one for each thread, each keeps what its largest answer took
 _M_ARENA_MAX = -8  # <malloc.h>
-_SWITCH_SECONDS = 0.001  # how long a thread keeps the interpreter from the loop
+_SWITCH_SECONDS = 0.0003  # how long a thread keeps the interpreter from the loop
 
 
 class Web:

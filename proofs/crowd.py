@@ -1,5 +1,6 @@
 """Two crowds for proofs/front.py: strangers who hold connections open, and honest people who time their answers."""
 
+import os
 import select
 import selectors
 import socket
@@ -54,6 +55,9 @@ KINDS: dict[str, tuple[bytes, bytes]] = {
 HANG = {"hang": (b"GET /hang HTTP/1.1\r\n" + HOST + b"\r\n", b"")}
 
 
+BACKGROUND = 19  # their work is done on machines of their own, and takes nothing of the portal's
+
+
 class Strangers:
     """So many connections are open at any time, as far as the web lets them; in a process of their own."""
 
@@ -86,6 +90,7 @@ class _Crowd:
 
     def run(self) -> None:
         """Until something is said to it. Who is cut off comes back, but not all of them at once."""
+        os.nice(BACKGROUND)
         began = time.monotonic()
         is_said = False
         while not select.select([sys.stdin], [], [], 0)[0]:

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import yaml
@@ -24,6 +24,7 @@ from proofs.crowd import Honest, Strangers
 from proofs.fleet import Fleet
 
 CONNECTIONS, ADDRESSES, SECONDS, IDLE_SECONDS = (1000, 200, 5.0, 1.5) if SHORT else (2000, 200, 60.0, 10.0)
+ARRIVAL_SECONDS = 1.5  # all come at once and ask at once: of a minute less than a hundredth, but not of five seconds
 PEOPLE = 20
 WARM_SECONDS = 1.0  # the first pages are made while templates are compiled
 REPLACED_WITHIN = 15.0
@@ -49,14 +50,18 @@ class Proof:
         idle = self.honest(IDLE_SECONDS)
         disk, threads = self.disk(), self.threads()
         crowded = Honest(self.running.port, PEOPLE)
-        with crowded.at_work(), Strangers(self.running.port, CONNECTIONS, ADDRESSES) as crowd:
-            time.sleep(SECONDS)  # and what they asked when they came, all at once, was answered before
+        arriving = Honest(self.running.port, PEOPLE) if SHORT else crowded
+        with ExitStack() as present:
+            with arriving.at_work():
+                crowd = present.enter_context(Strangers(self.running.port, CONNECTIONS, ADDRESSES))
+                time.sleep(ARRIVAL_SECONDS)
+            self.honest(SECONDS, crowded)
         self.honest(IDLE_SECONDS, idle)  # before and after: the machine's moods meet both
         self.report.say(f"idle: {idle.count} answers, {idle.told}")
         self.report.check("errors while idle", idle.errors, {})
         self.report.say(f"{crowd.opened} connections of {len(crowd.kinds)} kinds from {ADDRESSES} addresses")
         self.report.say(f"beside them: {crowded.count} answers, {crowded.told}")
-        self.report.check("errors of honest people", crowded.errors, {})
+        self.report.check("errors of honest people", crowded.errors + arriving.errors, {})
         ratio = crowded.p99 / max(idle.p99, LEAST_P99)
         self.report.speed(f"their p99 is {ratio:.1f} times that of an idle web, at most {SLOWER:.0f}", ratio <= SLOWER)
         fleet_wait(lambda: self.connections() == 0)

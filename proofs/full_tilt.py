@@ -7,9 +7,8 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 
+from proofs.crowd import BACKGROUND
 from proofs.fleet import Fleet
-
-BACKGROUND = 19  # their work is done on machines of their own, and takes nothing of the portal's
 
 
 @contextmanager

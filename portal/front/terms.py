@@ -21,7 +21,7 @@ YOUNG_SECONDS = 2.0  # an honest request is complete by then: only older ones ma
 PIPELINED = 16
 
 THREADS = 16
-THREADS_OF_ONE = 8  # network, at work at once
+THREADS_OF_ONE = 6  # network, at work at once
 FEW = 2  # unfinished requests: so many has a browser that sends something; who has more is in no hurry
 THREADS_OF_MANY = 4  # for all networks together that have more
 WAITING = 500  # requests that are complete and wait for a thread

@@ -84,10 +84,10 @@ def _one(report: Report, made: Desk, name: str, make: Make, ends: set[str]) -> N
 
 def _exports(report: Report, made: Desk) -> None:
     """A dataset of long texts in as many columns as there may be, in each format."""
-    report.part("1,000 columns of 3,600 characters go out")
-    source = made.folder / "long.parquet"
-    cells = ", ".join(f"repeat('{n % 10} = text ', 400) || i AS c{n}" for n in range(1000))
-    duckdb.connect().execute(f"COPY (SELECT {cells} FROM range(40) t(i)) TO '{source}' (FORMAT parquet)")
+    report.part("1,000 columns of 900 characters go out")
+    source = made.folder / "long.csv"
+    cells = ", ".join(f"repeat('{n % 10} = text ', 100) || i AS c{n}" for n in range(1000))
+    duckdb.connect().execute(f"COPY (SELECT {cells} FROM range(40) t(i)) TO '{source}' (FORMAT csv)")
     task = made.run("fetch", upload=made.upload(source))
     for format_ in ("csv", "json", "xlsx", "parquet"):
         ends = {"completed", "rows_too_big", "xlsx_cell_too_long"}

@@ -119,6 +119,14 @@ def test_types_of_parquet(site: Site, fetch: Fetch, tmp_path: Path) -> None:
     assert row["j"] == "2026-01-01T19:04:05Z"
 
 
+def test_a_parquet_of_many_columns_with_texts(site: Site, fetch: Fetch, tmp_path: Path) -> None:
+    """More text than the bound, should each be as long as its page: so it is added up, over a thousand columns."""
+    cells = ", ".join(f"repeat('{n % 10}', 30) || i AS c{n}" for n in range(1000))
+    body = parquet(tmp_path / "p", f"SELECT {cells} FROM range(50) t(i)")
+    found = fetch(site.file("/p", body))
+    assert (found.rows, len(found.columns)) == (50, 1000)
+
+
 def test_a_parquet_that_tells_of_too_much(site: Site, fetch: Fetch, tmp_path: Path) -> None:
     body = parquet(tmp_path / "p", "SELECT 1 AS a FROM range(10000000)")
     with pytest.raises(Fault) as caught:

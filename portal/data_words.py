@@ -141,6 +141,8 @@ DATA_SENTENCES: dict[str, Any] = {
     # storage
     "disk_full": _("The disk is full. Your administrator has to make room; then try again."),
     "storage_failed": _("The file could not be kept (%(reason)s). Tell your administrator if it stays."),
+    "store_foreign": _("Files cannot be taken in right now: the store is not this portal's. Tell your administrator."),
+    "bucket_shared": _("Others keep files in this bucket (%(key)s). Name a prefix of its own: S3_PREFIX."),
     "file_damaged": _("The file is not what it was when it was stored. Tell your administrator."),
     "file_missing": _("The file of this dataset cannot be read right now."),
     # files that people send, and what may be kept

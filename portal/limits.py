@@ -88,8 +88,12 @@ DOORBELL_SECONDS = 5
 IDEMPOTENCY_SECONDS = DAY
 POLLS_PER_MINUTE = 600  # of one log-in: a page asks once a second
 BULK_MAX = 100
+FORGOTTEN_AT_ONCE = 5000  # about, of old tasks in one transaction
 STEPS_MAX = 200  # of a timeline
 PLACES_MAX = 1000  # places in the queue are told to so many that wait
+
+TRASH_SECONDS = 7 * DAY  # so long what was removed from the store lies in its trash
+ORPHANS_AT_ONCE, ORPHANS_SHARE = 20, 0.01  # more files without a row than both are a fault somewhere, and stay
 
 REQUEST_HEADERS_MAX, REQUEST_HEADER_CHARS = 20, 4000
 DESCRIPTION_MAX = 2000

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.api import guards
 from portal.extensions import db
+from portal.gateways.store import FolderStore
 from portal.local.child import Child, stop
 from portal.local.ports import free_port
 from portal.models import User
@@ -235,8 +236,7 @@ class Fleet:
 
     def stored(self) -> set[str]:
         """The keys of all files in the store."""
-        store: Path = self.portal.app.extensions["settings"].store_folder
-        return {str(path.relative_to(store)) for path in store.rglob("*") if path.is_file()}
+        return {stored.key for stored in FolderStore(self.portal.app.extensions["settings"].store_folder).listed()}
 
 
 def name_of(pid: int) -> str:

@@ -1,13 +1,14 @@
-"""The tables as they are before anybody came."""
+"""The tables as they are before anybody came, and the store as it is before it belongs to anybody."""
 
 from apiflask import APIFlask
 from sqlalchemy import text
 
 from portal.extensions import db
+from portal.gateways.store_keys import MARK
 
 
 def emptied(app: APIFlask) -> None:
-    """No row in any table, no key in Redis, no message in the outbox."""
+    """No row in any table, no key in Redis, no message in the outbox, no mark in the store."""
     # TRUNCATE makes new files of each table and index, several times what it takes to delete the rows of a test.
     rows_of_all = [f'DELETE FROM "{name}"' for name in db.metadata.tables]
     with app.app_context():
@@ -16,3 +17,5 @@ def emptied(app: APIFlask) -> None:
         db.session.commit()
         app.extensions["redis"].flushdb()
         (app.extensions["settings"].instance_path / "outbox.jsonl").unlink(missing_ok=True)
+        (app.extensions["settings"].store_folder / MARK).unlink(missing_ok=True)
+        app.extensions.pop("store_identity", None)

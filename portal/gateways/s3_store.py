@@ -1,14 +1,16 @@
 """A store on any S3-compatible service, through Apache's object_store; what is read often is copied to this machine."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portal.errors import Fault
+from portal.gateways import store_keys
 from portal.gateways.endpoints import Endpoint
+from portal.gateways.s3_parts import S3Parts
 from portal.gateways.store import PIECE_BYTES, Stored, go_on
 from portal.gateways.store_cache import StoreCache
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from obstore import GetOptions
     from obstore.store import S3Store as Bucket
 
-_PROBE = "probes/free"
 _PART = 8 * PIECE_BYTES  # of an upload; so much is held in memory
 
 
@@ -33,6 +34,11 @@ class Account:
     virtual_hosted: bool
     connect_seconds: float
     read_seconds: float
+
+
+class _Missing(Fault):
+    def __init__(self) -> None:
+        super().__init__("file_missing")
 
 
 class S3Store:
@@ -84,12 +90,35 @@ class S3Store:
     def delete(self, key: str) -> None:
         import obstore
 
+        store_keys.may_touch(key)
         self._cache.forget(key)
-        with _told():
-            try:
-                obstore.delete(self._bucket, key)
-            except FileNotFoundError:
-                return
+        with suppress(_Missing), _told():
+            obstore.delete(self._bucket, key)
+
+    def remove(self, key: str) -> None:
+        store_keys.may_touch(key)
+        self._cache.forget(key)
+        self._move(key, store_keys.in_trash(key))
+
+    def put_back(self, key: str) -> bool:
+        import obstore
+
+        if (place := store_keys.before_trash(key)) is None:
+            return False
+        with suppress(_Missing), _told():
+            obstore.head(self._bucket, place)
+            return False
+        return self._move(key, place)
+
+    def _move(self, key: str, place: str) -> bool:
+        """Copied there, then deleted here; whether there was such a file."""
+        import obstore
+
+        with suppress(_Missing), _told():
+            obstore.copy(self._bucket, key, place)
+            obstore.delete(self._bucket, key)
+            return True
+        return False
 
     @contextmanager
     def opened(self, key: str, sha256: str | None = None, *, whole: bool = False) -> Iterator[Path]:
@@ -122,17 +151,49 @@ class S3Store:
         return _between(_pieces(found), 0, end - start)
 
     def listed(self) -> Iterator[Stored]:
+        for kind in store_keys.KINDS:
+            yield from (stored for stored in self._files(f"{kind}/") if store_keys.is_own(stored.key))
+
+    def trashed(self) -> Iterator[Stored]:
+        for stored in self._files(f"{store_keys.TRASH}/"):
+            if moment := store_keys.moment_of_trash(stored.key):
+                # Some services let a copy be as old as what it was made of.
+                yield Stored(stored.key, max(stored.modified, moment))
+
+    def stranger(self) -> str | None:
+        """In a bucket without a prefix, everybody's files lie beside each other."""
+        if self._account.prefix:
+            return None
+        return next((stored.key for stored in self._files("") if store_keys.is_stranger(stored.key)), None)
+
+    def _files(self, beginning: str) -> Iterator[Stored]:
         import obstore
 
         with _told():
-            for page in obstore.list(self._bucket, chunk_size=500):
+            for page in obstore.list(self._bucket, beginning, chunk_size=500):
                 yield from (Stored(str(item["path"]), item["last_modified"]) for item in page)
+
+    def clear_parts(self, before: datetime) -> int:
+        return S3Parts(self._account).clear(before)
+
+    def mark(self) -> bytes | None:
+        import obstore
+
+        with suppress(_Missing), _told():
+            return bytes(obstore.get(self._bucket, store_keys.MARK).bytes())
+        return None
+
+    def set_mark(self, content: bytes) -> None:
+        import obstore
+
+        with _told():
+            obstore.put(self._bucket, store_keys.MARK, content)
 
     def free_bytes(self) -> int | None:
         import obstore
 
         with _told():
-            obstore.put(self._bucket, _PROBE, b"x")
+            obstore.put(self._bucket, store_keys.PROBE, b"x")
         return None
 
 
@@ -161,7 +222,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotFoundError):
-        raise Fault("file_missing") from None
+        raise _Missing from None
     except BaseError as error:
         raise Fault("storage_failed", passing=True, reason=type(error).__name__) from None
     except OSError as error:

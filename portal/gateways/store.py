@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from portal.errors import Fault
+from portal.gateways import store_keys
 
 PIECE_BYTES = 1024 * 1024
+_PART = ".part"  # while it is written
 
 
 def go_on() -> None: ...
@@ -35,7 +37,13 @@ class Store(Protocol):
         """
 
     def delete(self, key: str) -> None:
-        """Remove the file, if there is one."""
+        """Erase the file, if there is one, for good. Raises `ValueError` for one that is not ours."""
+
+    def remove(self, key: str) -> None:
+        """Move the file, if there is one, to the trash. Raises `ValueError` for one that is not ours."""
+
+    def put_back(self, key: str) -> bool:
+        """Move a file of the trash to where it lay, unless there is one again; whether that was done."""
 
     def opened(self, key: str, sha256: str | None = None, *, whole: bool = False) -> AbstractContextManager[Path]:
         """The file as a path on this machine, while inside.
@@ -48,7 +56,22 @@ class Store(Protocol):
         """Bytes from `start` up to `end`, in pieces. Raises `Fault('file_missing')` before the first of them."""
 
     def listed(self) -> Iterator[Stored]:
-        """All files, in any order."""
+        """All files of ours that are in their place, in any order."""
+
+    def trashed(self) -> Iterator[Stored]:
+        """All files of the trash, each with the moment at which it was put there."""
+
+    def stranger(self) -> str | None:
+        """The key of a file that somebody else put there; None, too, where that does no harm."""
+
+    def clear_parts(self, before: datetime) -> int:
+        """Remove what was begun to be written before then and never finished; how many."""
+
+    def mark(self) -> bytes | None:
+        """What was written there of whose store it is; None if nothing was."""
+
+    def set_mark(self, content: bytes) -> None:
+        """Raises as `put` does."""
 
     def free_bytes(self) -> int | None:
         """How much can still be put there, None where there is no limit; found out by writing a little.
@@ -71,7 +94,7 @@ class FolderStore:
 
     def put(self, source: Path, key: str, check: Callable[[], None] = go_on) -> None:
         path = self._path(key)
-        part = path.with_suffix(".part")
+        part = path.with_suffix(_PART)
         try:
             try:
                 _move(source, part, check)
@@ -86,11 +109,39 @@ class FolderStore:
             part.unlink(missing_ok=True)
 
     def delete(self, key: str) -> None:
+        store_keys.may_touch(key)
         path = self._path(key)
         path.unlink(missing_ok=True)
-        path.with_suffix(".part").unlink(missing_ok=True)  # of one who was killed while it was written
+        path.with_suffix(_PART).unlink(missing_ok=True)  # of one who was killed while it was written
+        self._leave(path.parent)
+
+    def remove(self, key: str) -> None:
+        store_keys.may_touch(key)
+        path, trash = self._path(key), self._path(store_keys.in_trash(key))
+        if path.is_file():
+            trash.parent.mkdir(parents=True)
+            with suppress(FileNotFoundError):  # somebody else has just removed it
+                path.rename(trash)
+                os.utime(trash)
+            self._leave(trash.parent)
+        path.with_suffix(_PART).unlink(missing_ok=True)
+        self._leave(path.parent)
+
+    def put_back(self, key: str) -> bool:
+        place = store_keys.before_trash(key)
+        if place is None or (path := self._path(place)).exists():
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path(key).rename(path)
+        self._leave(self._path(key).parent)
+        return True
+
+    def _leave(self, folder: Path) -> None:
+        """Remove the folder, and those it lies in but for the first, if they are empty."""
         with suppress(OSError):  # others are in it
-            path.parent.rmdir()
+            while folder.parent != self._folder:
+                folder.rmdir()
+                folder = folder.parent
 
     @contextmanager
     def opened(self, key: str, sha256: str | None = None, *, whole: bool = False) -> Iterator[Path]:
@@ -109,11 +160,60 @@ class FolderStore:
         return _pieces(file, start, end)
 
     def listed(self) -> Iterator[Stored]:
-        for path in self._folder.rglob("*"):
-            with suppress(FileNotFoundError):  # deleted while we look
-                if path.is_file():
-                    modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-                    yield Stored(path.relative_to(self._folder).as_posix(), modified)
+        for kind in store_keys.KINDS:
+            for stored in self._files(kind):
+                if store_keys.is_own(stored.key) and not stored.key.endswith(_PART):
+                    yield stored
+
+    def trashed(self) -> Iterator[Stored]:
+        return (stored for stored in self._files(store_keys.TRASH) if store_keys.before_trash(stored.key))
+
+    def _files(self, folder: str) -> Iterator[Stored]:
+        for found, _, names in os.walk(self._folder / folder):
+            for path in (Path(found, name) for name in names):
+                with suppress(FileNotFoundError):  # deleted while we look
+                    if path.is_file() and not path.is_symlink():
+                        modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                        yield Stored(path.relative_to(self._folder).as_posix(), modified)
+
+    def stranger(self) -> None:
+        """A disk has files of its own, such as `lost+found`."""
+
+    def clear_parts(self, before: datetime) -> int:
+        cleared = 0
+        for kind in store_keys.KINDS:
+            for stored in self._files(kind):
+                if (
+                    stored.key.endswith(_PART)
+                    and store_keys.is_own(stored.key[: -len(_PART)])
+                    and stored.modified < before
+                ):
+                    path = self._path(stored.key)
+                    path.unlink(missing_ok=True)
+                    self._leave(path.parent)
+                    cleared += 1
+        return cleared
+
+    def mark(self) -> bytes | None:
+        try:
+            return (self._folder / store_keys.MARK).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise fault_of(error) from error
+
+    def set_mark(self, content: bytes) -> None:
+        path = self._folder / store_keys.MARK
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self._folder, prefix=f"{path.name}.", delete=False) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(file.name).replace(path)
+            _sync_folder(self._folder)
+        except OSError as error:
+            raise fault_of(error) from error
 
     def free_bytes(self) -> int:
         try:

@@ -5,6 +5,7 @@ from portal.models.datasets import Dataset, Export, Removal, Transfer, Upload
 from portal.models.events import Event, EventsHead
 from portal.models.messages import Message, StoppedPrefix
 from portal.models.sessions import LoginSession
+from portal.models.store_identity import StoreIdentity
 from portal.models.tasks import Notice, Process, Task, TaskEvent, TaskHeaders, TaskKey, Turn
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "RecoveryCode",
     "Removal",
     "StoppedPrefix",
+    "StoreIdentity",
     "Task",
     "TaskEvent",
     "TaskHeaders",

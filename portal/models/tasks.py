@@ -151,7 +151,7 @@ class Turn(Model):
 
 
 class Process(Model):
-    """A worker (with so many slots) or a dispatcher, and when it was last seen alive."""
+    """A worker (with so many slots) or a dispatcher, when it was last seen alive, and why its store is not ours."""
 
     __tablename__ = "processes"
 
@@ -160,6 +160,7 @@ class Process(Model):
     slots: Mapped[int] = mapped_column(SmallInteger)
     started_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     seen_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    trouble: Mapped[str] = mapped_column(String(30), default="", server_default="")
 
 
 class Notice(Model):

@@ -10,7 +10,7 @@ from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from portal import access, account_names, limits
-from portal.errors import Conflict, Forbidden, Invalid, NotFound
+from portal.errors import Conflict, Fault, Forbidden, Invalid, NotFound
 from portal.extensions import RedisError, db, redis, settings
 from portal.models import Event, StoppedPrefix, Task, User
 from portal.models.accounts import ROLES
@@ -26,6 +26,7 @@ from portal.services import (
     queue,
     security_notices,
     sessions,
+    store_identity,
     tasks,
 )
 from portal.services.accounts import Registration, unique_names
@@ -185,7 +186,7 @@ def people_of(found: Iterable[Event]) -> dict[int, User]:
 
 
 def system() -> dict[str, Any]:
-    """How queue, workers, Redis, budgets and captcha stand; None for what cannot be known while Redis is away."""
+    """How queue, workers, store, Redis, budgets and captcha stand; None for what cannot be known now."""
     figures: dict[str, Any] = {
         "queue": queue.health(),
         "budget_left": messages.budget_left(),
@@ -197,6 +198,7 @@ def system() -> dict[str, Any]:
     figures["workers"] = _workers({row[0]: row[1] for row in running})
     figures["dispatchers"] = len(processes.alive("dispatcher"))
     db.session.rollback()  # hold no connection while others are asked
+    figures["store"] = _store()
     figures["redis"] = _redis()
     figures["captcha"] = captcha.outcomes()
     return figures
@@ -205,6 +207,23 @@ def system() -> dict[str, Any]:
 def _facts(stopped: StoppedPrefix) -> dict[str, Any]:
     names = ("prefix", "sent", "verified", "stopped_at")
     return {name: getattr(stopped, name) for name in names}
+
+
+def _store() -> dict[str, Any] | None:
+    """Whose the store is, to this process and to workers and dispatchers, and what keeps it from being tidied."""
+    try:
+        found = store_identity.look()
+    except Fault:
+        return None
+    is_foreign = found.is_foreign or processes.have_trouble()
+    db.session.rollback()
+    record = found.record
+    return {
+        "is_foreign": is_foreign,
+        "reason": found.reason,
+        "orphans": record.orphans if record else None,
+        "files": record.files if record else None,
+    }
 
 
 def _redis() -> dict[str, Any] | None:

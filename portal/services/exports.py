@@ -83,8 +83,8 @@ def expire_old() -> int:
     """Remove exports that are past their retention; their tasks say `expired`. How many."""
     old = select(Export).where(Export.keep_until < func.now()).order_by(Export.keep_until).limit(100)
     gone = db.session.scalars(old.with_for_update(skip_locked=True)).all()
+    storage.remove(*(export.store_key for export in gone))
     for export in gone:
-        storage.remove(export.store_key)
         db.session.delete(export)
     db.session.flush()
     tasks.expire_results([export.task_id for export in gone])

@@ -12,12 +12,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.errors import Fault
 from portal.extensions import RedisError, gateways, redis
-from portal.services import processes, queue
+from portal.services import processes, queue, store_identity
 
 ANSWER_SECONDS = 0.8
 FRESH_SECONDS = 1.0  # strangers may ask as often as they like: what was found is told for so long
 KNOWN_SECONDS = 3.0  # and for so long while the next look takes its time: slow is not down
 LOW_BYTES = 2 * 1024**3
+
+_RECORD, _TROUBLE, _MARK = "record", "trouble", "mark"  # for ourselves, nobody is told
 
 Told = dict[str, Any]
 
@@ -72,6 +74,8 @@ def _postgresql() -> Told:
             "queue": queue.health(),
             "workers": {"alive": len(workers), "slots": sum(worker.slots for worker in workers)},
             "dispatchers": {"alive": len(dispatchers)},
+            _RECORD: store_identity.recorded(),
+            _TROUBLE: processes.have_trouble(),
         }
     except (SQLAlchemyError, psycopg2.Error):
         return {"postgresql": "down"}
@@ -89,7 +93,8 @@ def _redis() -> Told:
 
 def _store() -> Told:
     try:
-        return {"store": {"writable": True, "free_bytes": gateways().store.free_bytes()}}
+        free = gateways().store.free_bytes()
+        return {"store": {"writable": True, "free_bytes": free}, _MARK: gateways().store.mark()}
     except Fault:
         return {"store": {"writable": False, "free_bytes": None}}
 
@@ -112,12 +117,14 @@ def look() -> Told:
         part.begin()
     found = {name: value for part in parts for name, value in part.told(until).items()}
     problems = _problems(found)
+    for name in (_RECORD, _TROUBLE, _MARK):
+        found.pop(name, None)
     status = "unavailable" if "postgresql_down" in problems else "degraded" if problems else "ready"
     return {"status": status, "problems": problems, **found}
 
 
 def _problems(found: Told) -> list[str]:
-    store, free = found["store"], found["store"]["free_bytes"]
+    store, free, record = found["store"], found["store"]["free_bytes"], found.get(_RECORD)
     told = {
         "postgresql_down": found["postgresql"] == "down",
         f"redis_{found['redis']}": found["redis"] != "ok",
@@ -125,5 +132,17 @@ def _problems(found: Told) -> list[str]:
         "dispatchers_none": found.get("dispatchers", {}).get("alive") == 0,
         "store_not_writable": not store["writable"],
         "store_low": free is not None and free < LOW_BYTES,
+        "store_foreign": _is_foreign(found),
+        "store_orphans": record is not None and record.orphans is not None,
     }
     return [code for code, is_so in told.items() if is_so]
+
+
+def _is_foreign(found: Told) -> bool:
+    """The store of this process, or of a worker or dispatcher that says so."""
+    if found.get(_TROUBLE):
+        return True
+    if _RECORD not in found or _MARK not in found:
+        return False
+    # The halves were read at the same time: that one is newer says nothing.
+    return store_identity.reason_of(found[_MARK], found[_RECORD]) not in ("", "new", "older")

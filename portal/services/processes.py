@@ -25,6 +25,18 @@ def seen(name: str, kind: str, slots: int = 0) -> None:
         db.session.execute(select(func.pg_notify("tasks_waiting", "")))
 
 
+def note(name: str, trouble: str) -> None:
+    """What is wrong with its store; empty when nothing is."""
+    this = Process.name == name[:100], Process.trouble != trouble
+    db.session.execute(update(Process).where(*this).values(trouble=trouble))
+
+
+def have_trouble() -> bool:
+    """Whether something is wrong with the store of one that was seen lately."""
+    query = select(func.count()).select_from(Process).where(Process.seen_at > _since(), Process.trouble != "")
+    return bool(db.session.scalar(query))
+
+
 def gone(name: str) -> None:
     """Note that a process ends: it has no slots any more, and is not alive."""
     past = _since() - timedelta(seconds=1)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from portal import limits
 from portal.extensions import db, settings
 from portal.models import Process, Task
 from portal.models.tasks import LIVE, WAITING
-from portal.services import after_commit, leftovers, processes, turns
+from portal.services import leftovers, processes, turns
 from portal.services.copies import copy_of
 from portal.services.tasks import publish
 
@@ -96,7 +95,7 @@ def _bring_back(where: ColumnElement[bool]) -> int:
 def _mourn(task: Task) -> int:
     moved = _move(Task.id == task.id, lease_until=None, message=None, **_after_a_death(task))
     for ended in (copy_of(each) for each in moved if each.status not in LIVE):
-        after_commit.do(partial(leftovers.drop, ended))  # no other attempt comes to do it
+        leftovers.drop_later(ended)  # no other attempt comes to do it
     return len(moved)
 
 

@@ -1,22 +1,17 @@
-"""Bytes: how many an owner keeps and takes in, and how many they may; files in the store whose rows are gone."""
+"""Bytes: how many an owner keeps and takes in, and how many they may."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from datetime import timedelta
 from typing import Any
 
-from loguru import logger
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import limits
 from portal.errors import Conflict, Fault, TooMany
-from portal.extensions import db, gateways, settings
-from portal.models import Dataset, Export, Removal, Task, Transfer, Upload, User
-from portal.models.tasks import LIVE
+from portal.extensions import db, settings
+from portal.models import Dataset, Export, Removal, Transfer, Upload, User
 
-_BATCH = 500
 _KEPT: tuple[tuple[Any, Any], ...] = ((Dataset, Dataset.stored_bytes), (Export, Export.bytes), (Upload, Upload.bytes))
 _DAY = timedelta(days=1)
 
@@ -88,58 +83,14 @@ def _one_at_a_time(owner_id: int) -> None:
     db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"storage:{owner_id}", 42))))
 
 
-def remove(store_key: str) -> None:
-    """Have the file removed once this transaction is committed."""
-    db.session.execute(insert(Removal).values(store_key=store_key).on_conflict_do_nothing())
-
-
-def remove_files() -> int:
-    """Remove files that are to go; how many. What cannot be removed now is tried again, and keeps no other back."""
-    query = select(Removal).order_by(Removal.created_at).limit(100).with_for_update(skip_locked=True)
-    gone = [each for each in db.session.scalars(query) if deleted(each.store_key)]
-    for each in gone:
-        db.session.delete(each)
-    return len(gone)
-
-
-def deleted(store_key: str) -> bool:
-    """Whether the file is gone from the store."""
-    try:
-        gateways().store.delete(store_key)
-    except (OSError, Fault) as error:
-        logger.error("store: {} cannot be deleted: {}", store_key, type(error).__name__)
-        return False
-    return True
-
-
-def sweep_orphans() -> int:
-    """Remove files older than an hour that no row names and no running task made; how many."""
-    long_ago = datetime.now(UTC) - timedelta(seconds=limits.HOUR)
-    old = (stored.key for stored in gateways().store.listed() if stored.modified < long_ago)
-    swept = 0
-    for keys in _batches(old):
-        db.session.rollback()  # no connection is held while the store is asked for the next ones
-        orphans = _without_a_row(keys)
-        db.session.rollback()
-        swept += sum(deleted(key) for key in orphans)
-    return swept
+def remove(*store_keys: str) -> None:
+    """Have these files removed, by `tidying`, once this transaction is committed."""
+    rows = [{"store_key": key} for key in store_keys]
+    if rows:
+        db.session.execute(insert(Removal).values(rows).on_conflict_do_nothing())
 
 
 def forget_old() -> int:
     """Delete what was counted more than a day ago."""
     old = delete(Transfer).where(Transfer.hour <= func.now() - 2 * _DAY).returning(Transfer.owner_id)
     return len(db.session.scalars(old).all())
-
-
-def _batches(keys: Iterator[str]) -> Iterator[list[str]]:
-    while batch := list(islice(keys, _BATCH)):
-        yield batch
-
-
-def _without_a_row(keys: Sequence[str]) -> list[str]:
-    known: set[str] = set()
-    for model in (Dataset, Export, Upload, Removal):
-        known |= set(db.session.scalars(select(model.store_key).where(model.store_key.in_(keys))))
-    live = {str(uuid) for uuid in db.session.scalars(select(Task.uuid).where(Task.status.in_(LIVE)))}
-    # A task's files lie under its uuid: <what>/<uuid>/<attempt>…
-    return [key for key in keys if key not in known and not live.intersection(key.split("/"))]

@@ -275,9 +275,16 @@ def expire_results(task_ids: Sequence[int], code: str = "result_expired") -> Non
 
 
 def forget_old() -> int:
-    """Delete tasks that ended long ago and have no dataset, some of them; how many."""
+    """Delete tasks that ended long ago and have no data, some of them, however many of those before have; how many."""
     long_ago = func.now() - timedelta(days=settings().task_keep_days)
-    oldest = select(Task.id).order_by(Task.id).limit(5000).scalar_subquery()
     made = exists().where(Dataset.task_id == Task.id) | exists().where(Export.task_id == Task.id)
-    old = Task.id.in_(oldest), Task.finished_at < long_ago, ~made
-    return len(db.session.scalars(delete(Task).where(*old).returning(Task.id)).all())
+    forgotten, last = 0, 0
+    while forgotten < limits.FORGOTTEN_AT_ONCE:
+        oldest = select(Task.id, Task.created_at < long_ago).where(Task.id > last).order_by(Task.id)
+        some = db.session.execute(oldest.limit(limits.FORGOTTEN_AT_ONCE)).all()
+        if not some or not some[0][1]:
+            break
+        these = Task.id.between(some[0][0], some[-1][0]), Task.finished_at < long_ago, ~made
+        forgotten += len(db.session.scalars(delete(Task).where(*these).returning(Task.id)).all())
+        last = some[-1][0]
+    return forgotten

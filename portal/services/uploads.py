@@ -16,7 +16,7 @@ from portal.extensions import db, gateways, settings
 from portal.incoming import path_of
 from portal.models import Task, Upload, User
 from portal.models.tasks import LIVE
-from portal.services import owners, storage
+from portal.services import owners, storage, store_identity, tidying
 from portal.validation import check_name
 
 PIECE = 256 * 1024
@@ -81,16 +81,18 @@ def keep(user: User, name: str, received: Received) -> Upload:
         sha256=received.sha256,
         store_key=f"uploads/{uuid}",
     )
+    if store_identity.is_foreign():
+        raise Unavailable("store_foreign")
     try:
         gateways().store.put(received.path, upload.store_key)
         owners.hold_active(user.id)  # it took a while to come
         storage.take(user.id, received.bytes)
         storage.hold(user.id, received.bytes)
     except Unauthorized:
-        storage.deleted(upload.store_key)
+        tidying.erased(upload.store_key)
         raise
     except Fault as fault:
-        storage.deleted(upload.store_key)
+        tidying.erased(upload.store_key)
         refusal = {"quota_fetched": TooMany, "quota_kept": Conflict}.get(fault.code, Unavailable)
         raise refusal(fault.code, **fault.params) from None
     db.session.add(upload)
@@ -123,8 +125,8 @@ def forget_old() -> int:
     old = Upload.created_at < func.now() - timedelta(hours=settings().upload_keep_hours)
     query = select(Upload).where(old, ~_wanted()).order_by(Upload.created_at).limit(100)
     gone = db.session.scalars(query.with_for_update(skip_locked=True)).all()
+    storage.remove(*(upload.store_key for upload in gone))
     for upload in gone:
-        storage.remove(upload.store_key)
         db.session.delete(upload)
     return len(gone)
 
@@ -133,8 +135,8 @@ def forget_all(owner_id: int) -> int:
     """Remove all of a user's; how many."""
     query = select(Upload).where(Upload.owner_id == owner_id).order_by(Upload.created_at, Upload.uuid)
     gone = db.session.scalars(query.with_for_update()).all()
+    storage.remove(*(upload.store_key for upload in gone))
     for upload in gone:
-        storage.remove(upload.store_key)
         db.session.delete(upload)
     db.session.flush()
     return len(gone)

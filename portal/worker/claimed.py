@@ -23,7 +23,7 @@ from portal.extensions import db, settings
 from portal.gateways.store import fault_of
 from portal.models import Task
 from portal.models.tasks import ENDED
-from portal.services import leftovers, runs
+from portal.services import leftovers, processes, runs, store_identity
 from portal.services.copies import TaskCopy
 from portal.worker.cage import Bounds, Cage, Inside
 
@@ -115,8 +115,10 @@ class Run:
 @contextmanager
 def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
     """The task to work on, or None when it is not ours to run; whatever is raised inside ends the attempt properly."""
-    copy = runs.claim(UUID(task_uuid), worker)
-    db.session.commit()
+    copy = None
+    if _may_work(worker):
+        copy = runs.claim(UUID(task_uuid), worker)
+        db.session.commit()
     if copy is None:
         yield None
         return
@@ -147,6 +149,16 @@ def claimed(task_uuid: str, *, worker: str) -> Iterator[Run | None]:
         finally:
             run.settle()
             _remove(run.folder)
+
+
+def _may_work(worker: str) -> bool:
+    """Whether this machine's store is the portal's: if not, the task waits for another worker."""
+    foreign = store_identity.is_foreign()
+    if foreign:
+        logger.error("the store of this worker belongs to another database: see docs/operating.md")
+    processes.note(worker, "store_foreign" if foreign else "")
+    db.session.commit()
+    return not foreign
 
 
 def _put_away(run: Run) -> None:

@@ -23,6 +23,7 @@ from portal.services import live, processes, queue, sessions
 from portal.worker.listener import Listener
 from portal.worker.postman import Postman
 from portal.worker.reaper import Reaper
+from portal.worker.store_watch import StoreWatch
 
 LOOK_SECONDS = 1.0
 CHANNEL = "tasks_waiting"
@@ -31,8 +32,9 @@ CHANNEL = "tasks_waiting"
 class Dispatcher:
     """One copy of the loop; `stop()` may be called from a signal handler."""
 
-    def __init__(self, app: Flask) -> None:
-        self._app = app
+    def __init__(self, app: Flask, store: StoreWatch | None = None) -> None:
+        """While its store is not this database's, it starts no task."""
+        self._app, self._store = app, store
         self._celery: Celery = app.extensions["celery"]
         self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
         self._stopping = False
@@ -53,8 +55,7 @@ class Dispatcher:
             try:
                 with self._app.app_context():
                     self._listener.connect()
-                    self.dispatch()
-                    self._rounds()
+                    self.look()
             except (SQLAlchemyError, psycopg2.Error) as error:
                 logger.warning("dispatcher: database: {}", type(error).__name__)
                 self._listener.drop()
@@ -62,6 +63,12 @@ class Dispatcher:
                 logger.opt(exception=error).error("dispatcher")
             self._listener.wait(LOOK_SECONDS, self._wake_read)
         self._leave()
+
+    def look(self) -> None:
+        """Start what can be, and do what is due besides."""
+        if self._store is None or self._store.is_ours:
+            self.dispatch()
+        self._rounds()
 
     def _rounds(self) -> None:
         """What is done every so often, whatever wakes the loop."""
@@ -119,6 +126,8 @@ class Dispatcher:
 
     def _say_alive(self) -> None:
         processes.seen(self._name, "dispatcher")
+        if self._store is not None:
+            processes.note(self._name, "store_foreign" if self._store.is_foreign else "")
 
     def _leave(self) -> None:
         try:
@@ -132,7 +141,8 @@ class Dispatcher:
 def main() -> None:
     from celery_app import flask_app
 
-    dispatcher, helpers = Dispatcher(flask_app), (Postman(flask_app), Reaper(flask_app))
+    reaper = Reaper(flask_app)
+    dispatcher, helpers = Dispatcher(flask_app, reaper.store), (Postman(flask_app), reaper)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, dispatcher.stop)
     logger.info("dispatcher: ready")

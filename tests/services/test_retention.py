@@ -1,18 +1,21 @@
 """A result past its retention: file and dataset go, and its task says so."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import func, select, text
 
+from portal import limits
 from portal.engine.columns import Column
 from portal.engine.fetch import Fetched
 from portal.extensions import db, gateways
-from portal.models import Dataset, Task, User
-from portal.services import datasets, queue, runs, tasks
+from portal.models import Dataset, Removal, Task, User
+from portal.services import datasets, queue, runs, storage, tasks, tidying
 from portal.worker import reaper
 from tests.cast import person
+from tests.store import adopt
 
 URL = "http://example.com/a.csv"
 
@@ -20,6 +23,7 @@ URL = "http://example.com/a.csv"
 @pytest.fixture
 def owner(app: APIFlask) -> User:
     alice = person(app, "alice")
+    adopt(app)
     with app.app_context():
         return db.session.get_one(User, alice.id)
 
@@ -46,6 +50,8 @@ def test_what_is_past_its_retention_goes(app: APIFlask, owner: User, tmp_path: P
         db.session.commit()
         assert datasets.expire_old() == 1
         db.session.commit()
+        assert tidying.remove_files() == 1
+        db.session.commit()
         assert not file.exists()
         assert db.session.scalar(select(func.count()).select_from(Dataset)) == 0
         task = db.session.scalars(select(Task)).one()
@@ -67,9 +73,11 @@ def test_what_a_dead_worker_put_into_the_store_goes_with_its_task(app: APIFlask,
         stored = app.extensions["settings"].store_folder / datasets.store_key(run, 1)
         queue.take_back("w1")
         db.session.rollback()
+        reaper.remove_old()
         assert stored.exists()
         queue.take_back("w1")
         db.session.commit()
+        reaper.remove_old()
         assert tasks.get_for(owner, uuid).status == "cancelled" and not stored.exists()
 
 
@@ -77,37 +85,41 @@ def test_cut_off_after_the_file_the_next_round_ends_it(app: APIFlask, owner: Use
     with app.app_context():
         _, file = fetched(app, owner, tmp_path)
         db.session.execute(text("UPDATE datasets SET keep_until = now() - interval '1 second'"))
-        db.session.commit()
         datasets.expire_old()
+        db.session.commit()
+        tidying.remove_files()
         db.session.rollback()
         assert not file.exists()
-        assert datasets.expire_old() == 1
+        assert tidying.remove_files() == 1
         db.session.commit()
-        assert db.session.scalar(select(func.count()).select_from(Dataset)) == 0
+        assert db.session.scalar(select(func.count()).select_from(Removal)) == 0
 
 
-def test_a_file_that_cannot_be_deleted_keeps_no_other_back(
+def test_files_that_cannot_be_removed_keep_no_other_back(
     app: APIFlask, owner: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """However many they are."""
     with app.app_context():
-        stuck, _ = fetched(app, owner, tmp_path)
         _, file = fetched(app, owner, tmp_path)
+        stuck = [f"exports/{uuid4()}/1" for _ in range(100)]
+        storage.remove(*stuck)
         db.session.execute(text("UPDATE datasets SET keep_until = now() - interval '1 second'"))
         db.session.commit()
-        store, delete = gateways().store, gateways().store.delete
+        store, remove = gateways().store, gateways().store.remove
 
         def refuses(key: str) -> None:
-            if key == stuck.store_key:
+            if key in stuck:
                 raise PermissionError
-            delete(key)
+            remove(key)
 
         with monkeypatch.context() as broken:
-            broken.setattr(store, "delete", refuses)
-            reaper.sweep()
+            broken.setattr(store, "remove", refuses)
+            reaper.remove_old()
+            reaper.remove_old()
         assert not file.exists()
-        assert list(db.session.scalars(select(Dataset.id))) == [stuck.id]
-        reaper.sweep()
-        assert db.session.scalar(select(func.count()).select_from(Dataset)) == 0
+        assert set(db.session.scalars(select(Removal.store_key))) == set(stuck)
+        reaper.remove_old()
+        assert db.session.scalar(select(func.count()).select_from(Removal)) == 0
 
 
 def test_a_round_that_breaks_keeps_no_other_back(
@@ -120,8 +132,8 @@ def test_a_round_that_breaks_keeps_no_other_back(
         _, file = fetched(app, owner, tmp_path)
         db.session.execute(text("UPDATE datasets SET keep_until = now() - interval '1 second'"))
         db.session.commit()
-        monkeypatch.setattr(queue, "put_back_lost", breaks)
-        reaper.sweep()
+        monkeypatch.setattr(reaper, "_PAST_RETENTION", (breaks, datasets.expire_old))
+        reaper.remove_old()
         assert not file.exists()
 
 
@@ -134,7 +146,8 @@ def test_tasks_that_ended_long_ago_are_forgotten_unless_they_have_data(
         for uuid in (old, new):
             tasks.cancel(owner, uuid)
         db.session.execute(text("ALTER TABLE tasks DISABLE TRIGGER USER"))
-        aged = "UPDATE tasks SET finished_at = now() - CAST(:age AS interval) WHERE finished_at IS NOT NULL"
+        then = "now() - CAST(:age AS interval)"
+        aged = f"UPDATE tasks SET finished_at = {then}, created_at = {then} WHERE finished_at IS NOT NULL"
         db.session.execute(text(aged), {"age": "400 days"})
         db.session.execute(text(f"{aged} AND uuid = :uuid"), {"age": "300 days", "uuid": new})
         db.session.execute(text("ALTER TABLE tasks ENABLE TRIGGER USER"))
@@ -143,3 +156,26 @@ def test_tasks_that_ended_long_ago_are_forgotten_unless_they_have_data(
         db.session.commit()
         assert {copy.kind for copy in tasks.list_for(owner).items} == {"fetch", "health_check"}
         assert len(tasks.list_for(owner).items) == 2
+
+
+def test_old_tasks_that_have_data_do_not_keep_younger_ones_from_being_forgotten(
+    app: APIFlask, owner: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FORGOTTEN_AT_ONCE", 2)
+    with app.app_context():
+        for _ in range(5):
+            fetched(app, owner, tmp_path)
+        for _ in range(3):
+            tasks.cancel(owner, tasks.submit(owner, "health_check", {}).uuid)
+        live = tasks.submit(owner, "health_check", {}).uuid
+        db.session.execute(text("ALTER TABLE tasks DISABLE TRIGGER USER"))
+        aged = "finished_at = finished_at - interval '400 days', created_at = created_at - interval '400 days'"
+        db.session.execute(text(f"UPDATE tasks SET {aged}"))
+        db.session.execute(text("ALTER TABLE tasks ENABLE TRIGGER USER"))
+        young = tasks.cancel(owner, tasks.submit(owner, "health_check", {}).uuid).uuid
+        db.session.commit()
+        forgotten = [tasks.forget_old() for _ in range(3)]
+        assert sum(forgotten) == 3 and forgotten[-1] == 0
+        left = db.session.execute(select(Task.kind, Task.uuid).order_by(Task.id)).all()
+        assert [row.kind for row in left] == ["fetch"] * 5 + ["health_check"] * 2
+        assert [row.uuid for row in left[5:]] == [live, young]

@@ -26,10 +26,11 @@ from portal.models import (
     User,
 )
 from portal.models.tasks import LIVE
-from portal.services import admin, messages, notices, processes, queue, runs, sessions, storage, tasks, uploads
+from portal.services import admin, messages, notices, processes, queue, runs, sessions, tasks, tidying, uploads
 from portal.services.events import Visitor
 from portal.services.switching_off import Stopped
 from tests.cast import bearer, person, tokens
+from tests.store import adopt
 
 URL = "http://example.com/one.csv"
 HERE = Visitor("192.0.2.1", "test")
@@ -87,6 +88,7 @@ def test_all_of_it_stops_and_is_told(app: APIFlask, tmp_path: Path) -> None:
         run = runs.claim(running, "w1")
         assert run is not None
         tasks.submit(user("bob"), "fetch", {"url": URL, "headers": SECRET}, key="bobs")
+        db.session.commit()
         sent("alice", tmp_path), sent("bob", tmp_path)
         messages.queue_mail("verify_email", "alice@example.com", user_id=user("alice").id, visitor=HERE)
         db.session.commit()
@@ -109,7 +111,7 @@ def test_all_of_it_stops_and_is_told(app: APIFlask, tmp_path: Path) -> None:
         assert set(states) == {"suppressed"} and count(Notice) == 0
         event = db.session.scalars(select(Event).where(Event.kind == "account.deactivated")).one()
         assert (event.details["tasks_cancelled"], event.details["secrets"]) == (1, 1)
-        storage.remove_files()
+        tidying.remove_files()
         db.session.commit()
     for path in ("/api/v1/users/me", f"/api/v1/tasks/{running}"):
         answer = app.test_client().get(path, headers=bearer(pair["access_token"]))
@@ -117,6 +119,7 @@ def test_all_of_it_stops_and_is_told(app: APIFlask, tmp_path: Path) -> None:
 
 
 def test_letting_in_again_brings_nothing_back(app: APIFlask, tmp_path: Path) -> None:
+    adopt(app)
     pair = tokens(app, "alice")
     with app.app_context():
         uuid = fetch(headers=SECRET)
@@ -129,7 +132,7 @@ def test_letting_in_again_brings_nothing_back(app: APIFlask, tmp_path: Path) -> 
             tasks.retry(user("alice"), uuid)
         db.session.rollback()
         assert runs.claim(uuid, "w1") is None
-        storage.remove_files()
+        tidying.remove_files()
         db.session.commit()
         assert upload_key not in [stored.key for stored in gateways().store.listed()]
     refresh = {"refresh_token": pair["refresh_token"]}
@@ -243,7 +246,13 @@ def test_a_worker_that_publishes_and_an_admin_do_not_wait_for_each_other(app: AP
         with db.engine.connect() as other:
             while not other.scalar(waits):
                 other.rollback()
-        size: dict[str, Any] = {"source_bytes": 1, "stored_bytes": 1, "rows": 1, "columns": [], "store_key": "x"}
+        size: dict[str, Any] = {
+            "source_bytes": 1,
+            "stored_bytes": 1,
+            "rows": 1,
+            "columns": [],
+            "store_key": f"datasets/{uuid}/1.parquet",
+        }
         digests = {"source_sha256": "0" * 64, "stored_sha256": "0" * 64}
         made = Dataset(owner_id=task.owner_id, task_id=task.id, name="x", source_url=URL, **size, **digests)
         made.keep_until = func.now()

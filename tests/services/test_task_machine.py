@@ -238,7 +238,7 @@ class TaskMachine(Model):
     def keep_a_dataset(self, uuid: UUID) -> None:
         """One that is past its retention."""
         task = db.session.scalars(select(Task).where(Task.uuid == uuid)).one()
-        where = {"name": "x", "source_url": "http://x/", "store_key": f"{uuid}.parquet", "columns": []}
+        where = {"name": "x", "source_url": "http://x/", "store_key": f"datasets/{uuid}/1.parquet", "columns": []}
         kept = {"source_bytes": 1, "source_sha256": "", "stored_bytes": 1, "stored_sha256": "", "rows": 1}
         past = text("now() - interval '1 hour'")
         values = {"owner_id": task.owner_id, "task_id": task.id, "keep_until": past, **where, **kept}

@@ -16,10 +16,11 @@ from sqlalchemy import func, select
 
 from portal.extensions import db
 from portal.models import Dataset, Export, Task, TaskHeaders, Upload, User
-from portal.services import exports, request_headers, storage, tasks
+from portal.services import exports, request_headers, tasks, tidying
 from portal.services.copies import copy_of
 from tests.cast import browser, csrf, person
 from tests.stage import Stage, set_up
+from tests.store import adopt
 
 
 @pytest.fixture
@@ -27,18 +28,20 @@ def stage(app: APIFlask) -> Stage:
     return set_up(app)
 
 
+MANY = "datasets/00000000-0000-4000-8000-000000000001/1.parquet"
+MADE = "exports/00000000-0000-4000-8000-000000000002/1"
+
+
 @pytest.fixture
 def rows(app: APIFlask, stage: Stage) -> str:
     """The address of alice's dataset, which has some rows now."""
-    folder = app.extensions["settings"].store_folder
-    duckdb.sql(
-        "COPY (SELECT i AS n, 'word ' || i AS word FROM range(120) t(i)) "
-        f"TO '{folder / 'many.parquet'}' (FORMAT parquet)"
-    )
+    file = app.extensions["settings"].store_folder / MANY
+    file.parent.mkdir(parents=True, exist_ok=True)
+    duckdb.sql(f"COPY (SELECT i AS n, 'word ' || i AS word FROM range(120) t(i)) TO '{file}' (FORMAT parquet)")
     with app.app_context():
         dataset = db.session.scalar(select(Dataset).where(Dataset.uuid == stage.things["dataset"]))
         assert dataset
-        dataset.store_key, dataset.rows = "many.parquet", 120
+        dataset.store_key, dataset.rows = MANY, 120
         dataset.columns = [{"name": "n", "type": "integer"}, {"name": "word", "type": "text"}]
         db.session.commit()
     return f"/datasets/{stage.things['dataset']}"
@@ -77,7 +80,7 @@ def test_what_cannot_be_asked_is_said_on_the_page(stage: Stage, rows: str, query
 def test_one_row_whole(app: APIFlask, stage: Stage, rows: str) -> None:
     folder = app.extensions["settings"].store_folder
     query = "SELECT i AS n, {'deep': repeat('y', 500) || i} AS word FROM range(120) t(i)"
-    duckdb.sql(f"COPY ({query}) TO '{folder / 'many.parquet'}' (FORMAT parquet)")
+    duckdb.sql(f"COPY ({query}) TO '{folder / MANY}' (FORMAT parquet)")
     with app.app_context():
         dataset = db.session.scalars(select(Dataset).where(Dataset.uuid == stage.things["dataset"])).one()
         dataset.columns = [{"name": "n", "type": "integer"}, {"name": "word", "type": "struct"}]
@@ -104,12 +107,13 @@ def test_it_is_renamed_and_removed(app: APIFlask, stage: Stage, rows: str) -> No
     assert wrong.status_code == 422 and "Fill this in." in wrong.text
     assert alice.post(f"{rows}/delete", data={"csrf_token": token}).status_code == 303
     assert alice.get(rows).status_code == 404
+    adopt(app)
     with app.app_context():
         store = app.extensions["settings"].store_folder
-        assert (store / "many.parquet").exists()
-        assert storage.remove_files() == 1
+        assert (store / MANY).exists()
+        assert tidying.remove_files() == 1
         db.session.commit()
-        assert not (store / "many.parquet").exists()
+        assert not (store / MANY).exists()
 
 
 def upload(client: FlaskClient, content: bytes, name: str = "two.csv", **data: Any) -> Any:
@@ -183,7 +187,8 @@ def made(app: APIFlask, stage: Stage, rows: str) -> UUID:
         task = db.session.scalar(select(Task).where(Task.uuid == stage.things["task"]))
         assert dataset and task
         store = app.extensions["settings"].store_folder
-        (store / "export").write_bytes(content)
+        (store / MADE).parent.mkdir(parents=True, exist_ok=True)
+        (store / MADE).write_bytes(content)
         db.session.add(
             Export(
                 owner_id=task.owner_id,
@@ -194,7 +199,7 @@ def made(app: APIFlask, stage: Stage, rows: str) -> UUID:
                 rows=3,
                 bytes=len(content),
                 sha256=hashlib.sha256(content).hexdigest(),
-                store_key="export",
+                store_key=MADE,
                 keep_until=func.now(),
             )
         )
@@ -255,6 +260,7 @@ def test_conditions_of_a_download(stage: Stage, made: UUID, headers: dict[str, s
 
 
 def test_an_export_past_its_retention_goes(app: APIFlask, made: UUID) -> None:
+    adopt(app)
     with app.app_context():
         db.session.execute(db.text("ALTER TABLE tasks DISABLE TRIGGER USER"))
         db.session.execute(
@@ -263,10 +269,11 @@ def test_an_export_past_its_retention_goes(app: APIFlask, made: UUID) -> None:
         db.session.execute(db.text("ALTER TABLE tasks ENABLE TRIGGER USER"))
         db.session.commit()
         assert exports.expire_old() == 1
-        assert storage.remove_files() == 1
+        db.session.commit()
+        assert tidying.remove_files() == 1
         db.session.commit()
         assert db.session.scalar(select(Task.status).where(Task.uuid == made)) == "expired"
-        assert not (app.extensions["settings"].store_folder / "export").exists()
+        assert not (app.extensions["settings"].store_folder / MADE).exists()
 
 
 def test_an_export_is_asked_for(app: APIFlask, stage: Stage, rows: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from portal.gateways.store import FolderStore
 from tests.engine.servers import Site, head
 from tests.program import LIVE, Program
 from tests.stack import Stack, stack
@@ -60,7 +61,7 @@ def kill(portal: Stack, name: str) -> None:
 
 
 def stored(portal: Stack) -> list[str]:
-    return [str(path.relative_to(portal.folder)) for path in (portal.folder / "store").rglob("*") if path.is_file()]
+    return [f"store/{stored.key}" for stored in FolderStore(portal.folder / "store").listed()]
 
 
 def test_a_killed_worker_loses_no_task_and_makes_no_second_dataset(mortal: Stack, source: Site) -> None:

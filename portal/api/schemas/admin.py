@@ -107,6 +107,18 @@ class RedisAnswer(Answer):
     memory_bytes: int
 
 
+class StoreAnswer(Answer):
+    """While the store is foreign nothing is tidied and no task starts; `reason` says why.
+
+    `orphans` of `files` have no row, too many to be moved at once: tidying has stopped.
+    """
+
+    is_foreign: bool
+    reason: Literal["", "new", "other", "unmarked", "copied", "older", "shared"]
+    orphans: int | None
+    files: int | None
+
+
 class BudgetAnswer(Answer):
     """How many may still be sent this minute and this day."""
 
@@ -131,11 +143,12 @@ class StoppedAnswer(Answer):
 
 
 class SystemAnswer(Answer):
-    """How the portal stands; what cannot be known while Redis is away is null."""
+    """How the portal stands; what cannot be known while Redis or the store is away is null."""
 
     queue: QueueAnswer
     workers: list[WorkerAnswer]
     dispatchers: int
+    store: StoreAnswer | None
     redis: RedisAnswer | None
     budget_left: dict[str, BudgetAnswer]
     stopped: list[StoppedAnswer]

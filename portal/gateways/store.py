@@ -181,17 +181,13 @@ class FolderStore:
 
     def clear_parts(self, before: datetime) -> int:
         cleared = 0
-        for kind in store_keys.KINDS:
-            for stored in self._files(kind):
-                if (
-                    stored.key.endswith(_PART)
-                    and store_keys.is_own(stored.key[: -len(_PART)])
-                    and stored.modified < before
-                ):
-                    path = self._path(stored.key)
-                    path.unlink(missing_ok=True)
-                    self._leave(path.parent)
-                    cleared += 1
+        for stored in (stored for kind in store_keys.KINDS for stored in self._files(kind)):
+            key, is_part = stored.key.removesuffix(_PART), stored.key.endswith(_PART)
+            if is_part and store_keys.is_own(key) and stored.modified < before:
+                path = self._path(stored.key)
+                path.unlink(missing_ok=True)
+                self._leave(path.parent)
+                cleared += 1
         return cleared
 
     def mark(self) -> bytes | None:

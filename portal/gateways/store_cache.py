@@ -3,12 +3,17 @@
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from portal.errors import Fault
 from portal.gateways.store import check_hash, fault_of
+
+_LOCK = ".lock"
+_OLD_SECONDS = 86400
 
 
 class StoreCache:
@@ -28,8 +33,7 @@ class StoreCache:
         path = self._path(key)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with path.with_suffix(".lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH)
+            with _locked(path.with_suffix(_LOCK)) as lock:
                 if not path.exists():
                     fcntl.flock(lock, fcntl.LOCK_EX)  # one makes it, the others wait
                     if not path.exists():
@@ -59,7 +63,20 @@ class StoreCache:
         finally:
             part.unlink(missing_ok=True)
 
+    def _tidy(self) -> None:
+        """Remove what was begun a day ago and never finished, and locks of what is gone."""
+        for lock_path in self._folder.glob(f"*{_LOCK}"):
+            with suppress(FileNotFoundError, BlockingIOError):  # another tidies, somebody uses it
+                if lock_path.with_suffix("").exists() or not _is_old(lock_path):
+                    continue
+                with lock_path.open("a") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if _is_old(lock_path):
+                        lock_path.with_suffix(".part").unlink(missing_ok=True)
+                        lock_path.unlink()
+
     def _make_room(self, coming: int) -> None:
+        self._tidy()
         found = []
         for path in self._folder.iterdir():
             with suppress(FileNotFoundError):
@@ -69,10 +86,27 @@ class StoreCache:
         for _, size, path in sorted(found):
             if over <= 0:
                 return
-            with path.with_suffix(".lock").open("a") as lock:
+            with path.with_suffix(_LOCK).open("a") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:  # somebody reads it
                     continue
                 path.unlink(missing_ok=True)
                 over -= size
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[IO[str]]:
+    """The lock, shared, of this name: the one that was opened may have been tidied away before it was had."""
+    while True:
+        with path.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if not path.exists() or not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                continue
+            os.utime(lock.fileno())  # in use: it is not old
+            yield lock
+            return
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > _OLD_SECONDS

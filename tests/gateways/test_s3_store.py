@@ -1,5 +1,6 @@
 """The store on S3: the real protocol, and everything that can go wrong on the way."""
 
+import fcntl
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,10 @@ from portal.gateways.s3_store import S3Store
 from portal.gateways.store import PIECE_BYTES
 from portal.gateways.store_cache import StoreCache
 from tests.gateways.s3_server import S3Server, running
+from tests.store import age
 
 CONTENT = bytes(range(256)) * 100_000
+KEY = "datasets/0b5c9f0e-8a3c-4f1e-9a55-3d2f1c0b9a77/1.parquet"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -41,17 +44,17 @@ def put(store: S3Store, folder: Path, key: str, content: bytes = CONTENT) -> Non
 
 
 def test_there_and_back(server: S3Server, store: S3Store, tmp_path: Path) -> None:
-    put(store, tmp_path, "datasets/a/1.parquet")
-    assert (server.folder / "datasets/a/1.parquet").read_bytes() == CONTENT
-    with store.opened("datasets/a/1.parquet", SHA256, whole=True) as path:
+    put(store, tmp_path, KEY)
+    assert (server.folder / KEY).read_bytes() == CONTENT
+    with store.opened(KEY, SHA256, whole=True) as path:
         assert path.read_bytes() == CONTENT
-    assert b"".join(store.stream("datasets/a/1.parquet", 3, 7_000_003)) == CONTENT[3:7_000_003]
-    assert list(store.stream("datasets/a/1.parquet", 5, 5)) == []
-    assert "datasets/a/1.parquet" in {stored.key for stored in store.listed()}
-    store.delete("datasets/a/1.parquet")
-    store.delete("datasets/a/1.parquet")
-    assert "datasets/a/1.parquet" not in {stored.key for stored in store.listed()}
-    for look in (lambda: store.opened("datasets/a/1.parquet").__enter__(), lambda: list(store.stream("x", 0, 1))):
+    assert b"".join(store.stream(KEY, 3, 7_000_003)) == CONTENT[3:7_000_003]
+    assert list(store.stream(KEY, 5, 5)) == []
+    assert KEY in {stored.key for stored in store.listed()}
+    store.delete(KEY)
+    store.delete(KEY)
+    assert KEY not in {stored.key for stored in store.listed()}
+    for look in (lambda: store.opened(KEY).__enter__(), lambda: list(store.stream("x", 0, 1))):
         with pytest.raises(Fault, match="file_missing"):
             look()
 
@@ -62,9 +65,9 @@ def test_it_can_be_written(store: S3Store) -> None:
 
 def test_a_prefix_is_a_world_of_its_own(server: S3Server, store: S3Store, tmp_path: Path) -> None:
     own = store_of(server, tmp_path, prefix="own")
-    put(own, tmp_path, "a", b"x")
-    assert {stored.key for stored in own.listed()} == {"a"}
-    assert (server.folder / "own/a").read_bytes() == b"x"
+    put(own, tmp_path, KEY, b"x")
+    assert {stored.key for stored in own.listed()} == {KEY}
+    assert (server.folder / "own" / KEY).read_bytes() == b"x"
 
 
 @pytest.mark.parametrize("wrong", [{"secret": "another-secret"}, {"key_id": "nobody"}, {"bucket": "elsewhere"}])
@@ -115,6 +118,29 @@ def test_the_cache_keeps_to_its_limit(server: S3Server, tmp_path: Path) -> None:
         assert sum(sizes) <= 4 * PIECE_BYTES
 
 
+def test_the_cache_tidies_by_age(server: S3Server, tmp_path: Path) -> None:
+    store, cache = store_of(server, tmp_path), tmp_path / "cache"
+    copies = {key: cache / hashlib.sha256(key.encode()).hexdigest() for key in ("old", "used", "new")}
+    for key in copies:
+        put(store, tmp_path, key, b"x")
+        with store.opened(key):
+            pass
+    for key in ("old", "used"):
+        copies[key].unlink()
+        copies[key].with_suffix(".part").write_bytes(b"x")
+        age(copies[key].with_suffix(".lock"), 2 * 86400)
+    with copies["used"].with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        put(store, tmp_path, "another", b"x")
+        with store.opened("another"):
+            pass
+    assert not copies["old"].with_suffix(".lock").exists() and not copies["old"].with_suffix(".part").exists()
+    assert copies["used"].with_suffix(".lock").exists() and copies["used"].with_suffix(".part").exists()
+    assert copies["new"].with_suffix(".lock").exists() and copies["new"].exists()
+    with store.opened("old") as path:
+        assert path.read_bytes() == b"x"
+
+
 def test_memory_is_flat(store: S3Store, tmp_path: Path) -> None:
     put(store, tmp_path, "warm")
     source, before = tmp_path / "source", psutil.Process().memory_info().rss
@@ -124,7 +150,6 @@ def test_memory_is_flat(store: S3Store, tmp_path: Path) -> None:
     read = sum(len(piece) for piece in store.stream("large", 0, 300 * PIECE_BYTES))
     assert read == 300 * PIECE_BYTES
     assert psutil.Process().memory_info().rss - before < 120 * PIECE_BYTES
-    store.delete("large")
 
 
 def test_a_server_that_is_gone(tmp_path: Path) -> None:
@@ -136,7 +161,9 @@ def test_a_server_that_is_gone(tmp_path: Path) -> None:
         (tmp_path / "source").write_bytes(b"y")
         for ask in (
             lambda: store.put(tmp_path / "source", "b"),
-            lambda: store.delete("a"),
+            lambda: store.delete(KEY),
+            lambda: store.remove(KEY),
+            store.mark,
             lambda: list(store.stream("a", 0, 1)),
             lambda: list(store.listed()),
             store.free_bytes,

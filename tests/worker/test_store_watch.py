@@ -1,4 +1,4 @@
-"""The broom: a store that may be another database's loses no file, whatever the clock says; an orphan of one's own goes.
+"""The broom: a store that may be another database's loses no file, whatever the clock says; an orphan of ours goes.
 
 Each on a folder and on S3. Time is turned, not waited for.
 """
@@ -36,7 +36,7 @@ WEEKS = timedelta(days=15)
 
 @dataclass
 class House:
-    """A portal with a store of its own, in which each file is named by a row; `clock` is how far time has been turned."""
+    """A portal with a store of its own, each file of which a row names; `clock` is how far time has been turned."""
 
     app: APIFlask
     store: Store

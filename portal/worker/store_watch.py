@@ -28,7 +28,7 @@ class StoreWatch:
 
     @property
     def is_foreign(self) -> bool:
-        return bool(self.reason)
+        return self.reason not in (None, "", "new")
 
     def look(self) -> None:
         """Tie a store that is new, count up the generation of one that is ours; while it is away nothing changes."""

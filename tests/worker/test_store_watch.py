@@ -3,122 +3,28 @@
 Each on a folder and on S3. Time is turned, not waited for.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from apiflask import APIFlask
 from sqlalchemy import func, select, text
 
 from portal import limits
 from portal.extensions import db
 from portal.gateways.s3_store import S3Store
-from portal.gateways.store import FolderStore, Store
-from portal.gateways.store_cache import StoreCache
-from portal.models import Dataset, Removal, Task, User
-from portal.services import datasets, processes, storage, tasks, tidying
+from portal.models import Dataset, Removal, Task
+from portal.services import datasets, processes, storage, tasks
 from portal.worker import claimed as claiming
 from portal.worker.dispatcher import Dispatcher
 from portal.worker.reaper import Reaper
-from tests.cast import person
-from tests.gateways.s3_server import S3Server, running
-from tests.store import files, let_an_hour_pass
+from tests.store import House, let_an_hour_pass
 
 URL = "http://example.com/a.csv"
 FILES = 30
 STRANGER = "holiday/photo.jpg"
 WEEKS = timedelta(days=15)
-
-
-@dataclass
-class House:
-    """A portal with a store of its own, each file of which a row names; `clock` is how far time has been turned."""
-
-    app: APIFlask
-    store: Store
-    folder: Path
-    owner: User
-    clock: timedelta = timedelta()
-
-    def files(self) -> dict[str, bytes]:
-        """All there are, but for the mark and the probe."""
-        return {
-            key: content
-            for key, content in files(self.folder).items()
-            if key not in ("data-station.json", "probes/free")
-        }
-
-    def put(self, key: str) -> None:
-        source = self.folder.parent / f"source-{uuid4()}"
-        source.parent.mkdir(exist_ok=True, parents=True)
-        source.write_bytes(key.encode())
-        self.store.put(source, key)
-
-    def dataset(self) -> str:
-        task = db.session.scalars(
-            select(Task).where(Task.uuid == tasks.submit(self.owner, "health_check", {}).uuid)
-        ).one()
-        key = f"datasets/{task.uuid}/1.parquet"
-        self.put(key)
-        sizes: dict[str, Any] = {"source_bytes": 1, "stored_bytes": 1, "rows": 1, "columns": []}
-        digests = {"source_sha256": "0" * 64, "stored_sha256": "0" * 64}
-        kept = {"keep_until": func.now() + timedelta(days=90), "store_key": key, "name": "x", "source_url": URL}
-        db.session.add(Dataset(owner_id=self.owner.id, task_id=task.id, **sizes, **digests, **kept))
-        db.session.commit()
-        return key
-
-    def live_on(self, rounds: int = 3) -> Reaper:
-        """A dispatcher that starts, and works for hours."""
-        reaper = Reaper(self.app)
-        for _ in range(rounds):
-            reaper.round()
-            self.turn(timedelta(hours=2))
-            reaper._tidied = float("-inf")
-            reaper.store._surveyed = float("-inf")
-            let_an_hour_pass()
-        reaper.round()
-        return reaper
-
-    def turn(self, forward: timedelta) -> None:
-        self.clock += forward
-
-    def say(self, *words: str) -> Any:
-        return self.app.test_cli_runner().invoke(args=["store", *words])
-
-    def problems(self) -> list[str]:
-        self.app.extensions.pop("health", None)
-        found = self.app.test_client().get("/health/ready").get_json()["problems"]
-        return [problem for problem in found if problem.startswith("store_")]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with running(tmp_path_factory.mktemp("s3")) as started:
-        yield started
-
-
-@pytest.fixture(params=["folder", "s3"])
-def house(
-    request: pytest.FixtureRequest, app: APIFlask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[House]:
-    store: Store
-    if request.param == "folder":
-        store, folder = FolderStore(tmp_path / "store"), tmp_path / "store"
-    else:
-        server, prefix = request.getfixturevalue("server"), str(uuid4())
-        store = S3Store(server.account(prefix=prefix), StoreCache(tmp_path / "cache", 2**30))
-        folder = server.folder / prefix
-    monkeypatch.setitem(app.extensions, "gateways", replace(app.extensions["gateways"], store=store))
-    alice = person(app, "alice")
-    with app.app_context():
-        made = House(app, store, folder, db.session.get_one(User, alice.id))
-        now = tidying.now
-        monkeypatch.setattr(tidying, "now", lambda: now() + made.clock)
-        yield made
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def test_a_store_that_may_be_anothers_loses_nothing(lived_in: House, go_wrong: A
     db.session.commit()
     reaper = lived_in.live_on()
     assert lived_in.files() == before
+    Dispatcher(lived_in.app, reaper.store).look()
     assert reaper.store.is_foreign and lived_in.problems() == ["store_foreign"]
     assert lived_in.say("sweep").exit_code == 1 and lived_in.say("empty-trash", "--yes").exit_code == 1
     assert lived_in.files() == before
@@ -128,13 +129,14 @@ def test_after_the_adoption_an_orphan_goes_to_the_trash_and_after_a_week_out_of_
     reaper = lived_in.live_on()
     assert set(lived_in.files()) == before and lived_in.problems() == ["store_orphans"]
     assert "26 of 30" in lived_in.say("sweep", "--dry-run").output
+    lived_in.clock = timedelta(hours=2)  # since when a file lies in the trash, the store says by itself
     assert "Moved to the trash: 26" in lived_in.say("sweep").output
     assert len(lived_in.files()) == FILES + 1
     assert {key.startswith("trash/") for key in set(lived_in.files()) - before} == {True}
     reaper._tidied = float("-inf")
     reaper.round()
     assert lived_in.problems() == [] and len(lived_in.files()) == FILES + 1
-    lived_in.turn(timedelta(days=6, hours=20))
+    lived_in.turn(timedelta(days=6, hours=18))
     lived_in.live_on(1)
     assert len(lived_in.files()) == FILES + 1
     lived_in.turn(timedelta(hours=8))

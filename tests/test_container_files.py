@@ -4,8 +4,11 @@ import importlib.util
 import json
 import re
 import shlex
+import subprocess
 import sys
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
+from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,23 @@ def test_the_image_is_pinned_to_hashes_and_runs_without_root() -> None:
     installs = [rest for name, rest in instructions() if name == "RUN" and "pip install" in rest]
     assert installs
     assert all("--require-hashes" in rest and "--no-compile" in rest for rest in installs)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_every_pin_can_be_installed_as_the_image_installs_it(machine: str, tmp_path: Path) -> None:
+    """With the Dockerfile's own options, for its Python, on its Debian (glibc 2.41); asks the index, writes nothing."""
+    (python,) = {found for _, rest in instructions() for found in re.findall(r"^python:([\d.]+)-slim-trixie", rest)}
+    (install,) = [shlex.split(rest) for name, rest in instructions() if name == "RUN" and "pip install" in rest]
+    assert install[:2] == ["pip", "install"]
+    options = [str(ROOT / "requirements.txt") if "requirements" in word else word for word in install[2:]]
+    loader = SourceFileLoader("dev", str(ROOT / "dev"))
+    dev = module_from_spec(importlib.util.spec_from_loader("dev", loader) or pytest.fail())
+    loader.exec_module(dev)
+    resolve = [dev.find_uv(), "pip", "install", "--dry-run", "--target", str(tmp_path), "--python-version", python]
+    resolve += ["--python-platform", f"{machine}-manylinux_2_40", *options]
+    done = subprocess.run(resolve, env=dev.install_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "alibabacloud-dysmsapi20170525==" in done.stderr
 
 
 def test_image_and_checkout_compile_the_same_packages() -> None:

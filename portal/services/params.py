@@ -121,11 +121,16 @@ def _export(user: User, params: dict[str, Any]) -> dict[str, Any]:
     if not checked["format"]:
         raise Invalid("required", field="params.format")
     dataset = _own_dataset(user, _uuid(checked["dataset"], "dataset"))
+    known = [Column(**column) for column in dataset.columns]
     try:
-        export.checked(wanted_of(checked), [Column(**column) for column in dataset.columns])
+        wanted = wanted_of(checked)
+        query.where_sql(wanted.where, known)
     except Fault as fault:
-        field = {"export_choice_invalid": fault.params.get("choice"), "column_unknown": "columns"}.get(fault.code)
-        raise Invalid(fault.code, field=f"params.{field or 'where'}", **fault.params) from None
+        raise Invalid(fault.code, field="params.where", **fault.params) from None
+    try:
+        export.checked(wanted, known)
+    except Fault as fault:
+        raise Invalid(fault.code, field=f"params.{fault.params.get('choice', 'columns')}", **fault.params) from None
     checked["name"] = check_name(_text(params, "name"), field="params.name") or dataset.name
     return {name: value for name, value in checked.items() if value}
 

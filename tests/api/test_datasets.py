@@ -81,6 +81,40 @@ def test_what_cannot_be_asked_is_named(
     assert [error["field"] for error in body["errors"]] == [field]
 
 
+@pytest.mark.parametrize(
+    ("asked", "code", "field"),
+    [
+        ({"where": [{"column": "nothing", "op": "eq", "value": 1}]}, "column_unknown", "params.where"),
+        ({"where": [{"column": "", "op": "eq", "value": 1}]}, "column_missing", "params.where"),
+        ({"where": [{"column": "people", "op": "eq", "value": "x"}]}, "condition_invalid", "params.where"),
+        ({"where": [{"column": "people", "op": "like", "value": 1}]}, "condition_invalid", "params.where"),
+        ({"where": {"column": "people"}}, "condition_invalid", "params.where"),
+        ({"where": [{"column": "people", "op": "is_null"}] * 21}, "conditions_too_many", "params.where"),
+        ({"columns": ["nothing"]}, "column_unknown", "params.columns"),
+        ({"columns": ["city", "city"]}, "export_choice_invalid", "params.columns"),
+        ({"columns": "city"}, "columns_invalid", "params.columns"),
+        (
+            {"columns": ["city"], "where": [{"column": "nothing", "op": "not_null"}]},
+            "column_unknown",
+            "params.where",
+        ),
+        ({"format": "xlsx", "encoding": "gb18030"}, "export_choice_invalid", "params.encoding"),
+        ({"format": "parquet", "packing": "gzip"}, "export_choice_invalid", "params.packing"),
+        ({"format": "sav"}, "export_format_unknown", "params.format"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_cannot_be_exported_is_named(
+    stage: Stage, dataset: str, asked: dict[str, Any], code: str, field: str
+) -> None:
+    params = {"dataset": dataset.rpartition("/")[2], "format": "csv", **asked}
+    body = {"kind": "export", "params": params}
+    answer = stage.app.test_client().post("/api/v1/tasks", json=body, headers=stage.token("alice"))
+    assert answer.status_code == 422, answer.text
+    problem = answer.get_json()
+    assert (problem["code"], [error["field"] for error in problem["errors"]]) == (code, [field])
+
+
 def test_it_is_described_listed_profiled_and_removed(stage: Stage, dataset: str) -> None:
     client, headers = stage.app.test_client(), stage.token("alice")
 

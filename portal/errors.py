@@ -1,7 +1,21 @@
 """What can go wrong, as types: `PortalError` is answered to a caller, `Fault` ends or delays background work."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
+
+# By RFC 9110: Python calls them so from 3.13 on, and a code must not change with the Python beneath.
+_TITLES = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+
+
+def status_title(status: int) -> str:
+    """What RFC 9110 calls an HTTP status."""
+    return _TITLES.get(status) or HTTPStatus(status).phrase
+
+
+def status_code(status: int) -> str:
+    """The `code` of an error that has no other than its HTTP status: `not_found`."""
+    return status_title(status).lower().replace(" ", "_").replace("-", "_")
 
 
 class PortalError(Exception):

@@ -6,7 +6,7 @@ from typing import Any
 from apiflask import HTTPError
 from flask import Response, current_app, g, make_response, request
 
-from portal.errors import PortalError
+from portal.errors import PortalError, status_code, status_title
 from portal.wording import sentence, status_sentence
 
 
@@ -20,7 +20,7 @@ def problem(
 ) -> Response:
     body: dict[str, Any] = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": status_title(status),
         "status": status,
         "detail": detail,
         "instance": request.path,
@@ -49,7 +49,7 @@ def of_status(status: int, headers: dict[str, str] | None = None) -> Response:
     """For what Flask itself refuses: with a 400, the body."""
     is_body = status == HTTPStatus.BAD_REQUEST and request.method in ("POST", "PUT", "PATCH")
     detail = sentence({"code": "json_expected"}) if is_body else status_sentence(status)
-    return problem(status, HTTPStatus(status).name.lower(), detail, headers=headers)
+    return problem(status, status_code(status), detail, headers=headers)
 
 
 def of_validation(error: HTTPError) -> Response:

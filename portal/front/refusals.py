@@ -2,7 +2,8 @@
 
 import json
 from html import escape
-from http import HTTPStatus
+
+from portal.errors import status_code, status_title
 
 _WORDS = {
     400: (
@@ -46,8 +47,7 @@ _WORDS = {
         "这里只支持 HTTP/1.1，请改用 HTTP/1.1 重新发送。",
     ),
 }
-_CODES = {414: "uri_too_long", 429: "too_many_waiting", 431: "headers_too_large", 503: "too_busy"}
-_TITLES = {413: "Content Too Large", 414: "URI Too Long"}
+_CODES = {429: "too_many_waiting", 431: "headers_too_large", 503: "too_busy"}
 
 
 def is_api(target: bytes) -> bool:
@@ -58,7 +58,7 @@ def is_api(target: bytes) -> bool:
 def refusal(status: int, target: bytes) -> tuple[list[tuple[str, str]], bytes]:
     """Headers and body."""
     english, chinese = _WORDS[status]
-    title = _TITLES.get(status, HTTPStatus(status).phrase)
+    title = status_title(status)
     headers = [
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
@@ -73,7 +73,7 @@ def refusal(status: int, target: bytes) -> tuple[list[tuple[str, str]], bytes]:
             "status": status,
             "detail": f"{english} {chinese}",
             "instance": target.partition(b"?")[0][:200].decode("latin-1"),
-            "code": _CODES.get(status, HTTPStatus(status).name.lower()),
+            "code": _CODES.get(status) or status_code(status),
             "request_id": "",
             "errors": [],
         }

@@ -87,7 +87,7 @@ def test_the_portal_learns_who_asks_and_how(proxy: Proxy) -> None:
 def test_bodies_arrive_and_large_ones_are_refused_with_a_reason(proxy: Proxy) -> None:
     assert json.loads(proxy.ask("POST", "/environ", b"x" * 200_000)[1])["body"] == 200_000
     status, body = proxy.ask("POST", "/environ", b"x" * 300_000)
-    assert (status, json.loads(body)["code"]) == (413, "request_entity_too_large")
+    assert (status, json.loads(body)["code"]) == (413, "content_too_large")
 
 
 def test_of_a_file_the_portal_sees_the_headers_first(proxy: Proxy) -> None:

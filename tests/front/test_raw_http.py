@@ -188,7 +188,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(front: Front, door:
 def test_chunks_without_end_are_refused_where_others_end(front: Front) -> None:
     head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
     answer = Answer(front.say(head, *[chunked(b"x" * 65_536)] * 40))
-    assert (answer.status, answer.json["code"]) == (413, "request_entity_too_large")
+    assert (answer.status, answer.json["code"]) == (413, "content_too_large")
     assert "Content-Length" in answer.json["detail"]
 
 

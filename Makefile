@@ -26,7 +26,7 @@ lock: ## Pin requirements*.in into requirements*.txt (ARGS=--upgrade)
 migrate: ## Bring the database at DATABASE_URL up to date
 	@./dev flask db upgrade $(ARGS)
 
-messages: ## Collect the texts to translate into portal/translations
+messages: ## Collect the texts to translate, and the error codes into docs/errors.md
 	@./dev messages
 
 shell: ## Open a Python shell inside the application

@@ -3,12 +3,11 @@
 import importlib.util
 import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
-from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
-from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +62,10 @@ def test_every_pin_can_be_installed_as_the_image_installs_it(machine: str, tmp_p
     (install,) = [shlex.split(rest) for name, rest in instructions() if name == "RUN" and "pip install" in rest]
     assert install[:2] == ["pip", "install"]
     options = [str(ROOT / "requirements.txt") if "requirements" in word else word for word in install[2:]]
-    loader = SourceFileLoader("dev", str(ROOT / "dev"))
-    dev = module_from_spec(importlib.util.spec_from_loader("dev", loader) or pytest.fail())
-    loader.exec_module(dev)
-    resolve = [dev.find_uv(), "pip", "install", "--dry-run", "--target", str(tmp_path), "--python-version", python]
+    dev = runpy.run_path(str(ROOT / "dev"), run_name="dev")
+    resolve = [dev["find_uv"](), "pip", "install", "--dry-run", "--target", str(tmp_path), "--python-version", python]
     resolve += ["--python-platform", f"{machine}-manylinux_2_40", *options]
-    done = subprocess.run(resolve, env=dev.install_environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(resolve, env=dev["install_environment"](), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "alibabacloud-dysmsapi20170525==" in done.stderr
 

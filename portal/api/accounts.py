@@ -31,6 +31,7 @@ bp = APIBlueprint("api_accounts", __name__, url_prefix="/api/v1/auth", tag="auth
 
 @bp.get("/captcha")
 @guards.public
+@bp.doc(operation_id="getCaptcha")
 @bp.output(CaptchaAnswer)
 def captcha() -> Any:
     """A captcha to solve before an SMS code is asked for."""
@@ -47,6 +48,7 @@ def captcha_challenge() -> Any:
 
 @bp.post("/sms-code")
 @guards.public
+@bp.doc(operation_id="sendSmsCode")
 @bp.input(SmsCodeBody, arg_name="body")
 @bp.output(SmsCodeAnswer, status_code=202)
 def sms_code(body: SmsCodeBody) -> Any:
@@ -72,6 +74,7 @@ def sms_code(body: SmsCodeBody) -> Any:
 
 @bp.post("/register")
 @guards.public
+@bp.doc(operation_id="register")
 @bp.input(RegisterBody, arg_name="body")
 @bp.output(LoginAnswer)
 def register(body: RegisterBody) -> Any:
@@ -83,6 +86,7 @@ def register(body: RegisterBody) -> Any:
 
 @bp.post("/login")
 @guards.public
+@bp.doc(operation_id="logIn")
 @bp.input(LoginBody, arg_name="body")
 @bp.output(LoginAnswer)
 def login(body: LoginBody) -> Any:
@@ -95,6 +99,7 @@ def login(body: LoginBody) -> Any:
 
 @bp.post("/login/sms")
 @guards.public
+@bp.doc(operation_id="logInBySms")
 @bp.input(SmsLoginBody, arg_name="body")
 @bp.output(LoginAnswer)
 def login_sms(body: SmsLoginBody) -> Any:
@@ -106,6 +111,7 @@ def login_sms(body: SmsLoginBody) -> Any:
 
 @bp.post("/refresh")
 @guards.public
+@bp.doc(operation_id="refreshTokens")
 @bp.input(RefreshBody, arg_name="body")
 @bp.output(TokensAnswer)
 def refresh(body: RefreshBody) -> Any:
@@ -123,7 +129,7 @@ def refresh(body: RefreshBody) -> Any:
 
 @bp.post("/logout")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="logOut", security="bearer")
 @bp.output(Message)
 def logout() -> Any:
     """End this log-in: its tokens are refused from the next call on."""
@@ -134,7 +140,7 @@ def logout() -> Any:
 
 @bp.post("/logout-all")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="logOutEverywhere", security="bearer")
 @bp.output(Message)
 def logout_all() -> Any:
     """End every log-in of yours, browsers too."""

@@ -26,7 +26,7 @@ bp = APIBlueprint("api_admin", __name__, url_prefix="/api/v1/admin", tag="admin"
 
 @bp.get("/users")
 @guards.admin_bearer
-@bp.doc(security="bearer")
+@bp.doc(operation_id="listUsers", security="bearer")
 @bp.input(UsersQuery, location="query", arg_name="query")
 @bp.output(AdminUsersAnswer)
 def users(query: UsersQuery) -> Any:
@@ -40,7 +40,7 @@ def users(query: UsersQuery) -> Any:
 
 @bp.patch("/users/<uuid:uuid>")
 @guards.admin_bearer
-@bp.doc(security="bearer")
+@bp.doc(operation_id="changeUser", security="bearer")
 @bp.input(UserBody, arg_name="body")
 @bp.output(ChangedUserAnswer)
 def change(uuid: UUID, body: UserBody) -> Any:
@@ -56,7 +56,7 @@ def change(uuid: UUID, body: UserBody) -> Any:
 
 @bp.get("/tasks")
 @guards.admin_bearer
-@bp.doc(security="bearer")
+@bp.doc(operation_id="listAllTasks", security="bearer")
 @bp.input(AdminTasksQuery, location="query", arg_name="query")
 @bp.output(AdminTasksAnswer)
 def tasks(query: AdminTasksQuery) -> Any:
@@ -67,7 +67,7 @@ def tasks(query: AdminTasksQuery) -> Any:
 
 @bp.get("/system")
 @guards.admin_bearer
-@bp.doc(security="bearer")
+@bp.doc(operation_id="getSystemState", security="bearer")
 @bp.output(SystemAnswer)
 def system() -> Any:
     """Queue, workers, Redis, budgets, stopped numbers, captcha."""

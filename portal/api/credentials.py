@@ -21,6 +21,7 @@ def _said(code: str) -> dict[str, str]:
 
 @bp.post("/auth/password/forgot")
 @guards.public
+@bp.doc(operation_id="requestPasswordReset")
 @bp.input(ForgotBody, arg_name="body")
 @bp.output(Message, status_code=202)
 def forgot(body: ForgotBody) -> Any:
@@ -36,6 +37,7 @@ def forgot(body: ForgotBody) -> Any:
 
 @bp.post("/auth/password/reset")
 @guards.public
+@bp.doc(operation_id="resetPassword")
 @bp.input(ResetBody, arg_name="body")
 @bp.output(Message)
 def reset(body: ResetBody) -> Any:
@@ -52,7 +54,7 @@ def reset(body: ResetBody) -> Any:
 
 @bp.post("/auth/email/verify")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="verifyEmail", security="bearer")
 @bp.input(TokenBody, arg_name="body")
 @bp.output(Message)
 def verify(body: TokenBody) -> Any:
@@ -64,7 +66,7 @@ def verify(body: TokenBody) -> Any:
 
 @bp.post("/auth/confirm")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="confirmIdentity", security="bearer")
 @bp.input(ConfirmBody, arg_name="body")
 @bp.output(Message)
 def confirm(body: ConfirmBody) -> Any:
@@ -76,7 +78,7 @@ def confirm(body: ConfirmBody) -> Any:
 
 @bp.put("/users/me/password")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="changePassword", security="bearer")
 @bp.input(PasswordBody, arg_name="body")
 @bp.output({}, status_code=204)
 def password(body: PasswordBody) -> Any:
@@ -90,7 +92,7 @@ def password(body: PasswordBody) -> Any:
 
 @bp.post("/users/me/email/verify")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="resendEmailVerification", security="bearer")
 @bp.output(Message, status_code=202)
 def request_verification() -> Any:
     """Have the link mailed again."""

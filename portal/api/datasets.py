@@ -27,7 +27,7 @@ bp = APIBlueprint("api_datasets", __name__, url_prefix="/api/v1/datasets", tag="
 
 @bp.get("")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="listDatasets", security="bearer")
 @bp.input(PageQuery, location="query", arg_name="query")
 @bp.output(DatasetsAnswer)
 def index(query: PageQuery) -> Any:
@@ -41,7 +41,7 @@ def index(query: PageQuery) -> Any:
 
 @bp.get("/<uuid:uuid>")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="getDataset", security="bearer")
 @bp.output(DatasetAnswer)
 def show(uuid: UUID) -> Any:
     """One dataset: where it came from, how large it is, its columns."""
@@ -50,7 +50,7 @@ def show(uuid: UUID) -> Any:
 
 @bp.patch("/<uuid:uuid>")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="changeDataset", security="bearer")
 @bp.input(DatasetBody, arg_name="body")
 @bp.output(DatasetAnswer)
 def change(uuid: UUID, body: DatasetBody) -> Any:
@@ -62,7 +62,7 @@ def change(uuid: UUID, body: DatasetBody) -> Any:
 
 @bp.delete("/<uuid:uuid>")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="deleteDataset", security="bearer")
 @bp.output({}, status_code=204)
 def delete(uuid: UUID) -> Any:
     """Remove it. Files that were exported of it stay."""
@@ -73,7 +73,7 @@ def delete(uuid: UUID) -> Any:
 
 @bp.post("/<uuid:uuid>/fetch")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="fetchDatasetAgain", security="bearer")
 @bp.output(TaskAnswer, status_code=202)
 def fetch_again(uuid: UUID) -> Any:
     """Fetch what it was made of once more, for a new dataset."""
@@ -84,7 +84,7 @@ def fetch_again(uuid: UUID) -> Any:
 
 @bp.get("/<uuid:uuid>/rows")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="listRows", security="bearer")
 @bp.input(RowsQuery, location="query", arg_name="query")
 @bp.output(RowsAnswer)
 def rows(uuid: UUID, query: RowsQuery) -> Any:
@@ -133,7 +133,7 @@ def _json(value: Any) -> bytes:
 
 @bp.get("/<uuid:uuid>/profile")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="getProfile", security="bearer")
 @bp.input(ProfileQuery, location="query", arg_name="query")
 @bp.output(ProfileAnswer)
 def profile(uuid: UUID, query: ProfileQuery) -> Any:

@@ -1,14 +1,30 @@
 """What /openapi.json says beyond what the views' schemas say: errors, headers, names of operations."""
 
+import re
 from typing import Any
 
-from portal.api.schemas import Problem
+from portal import error_codes
+from portal.api import components
 from portal.services import exports
+from portal.transfers import OCTETS
 
 _TEXT = """Turn data addresses into data. Log in for a token, submit a task, watch it, read its dataset.
 
 Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists answer `items` and `next_cursor`.
 Bodies are JSON in UTF-8, whatever their `Content-Type` says; an upload's is the file."""
+_TAGS = {
+    "auth": "Sign up, log in and out, tokens",
+    "credentials": "Passwords, links from mails, and proving once more who one is",
+    "users": "Your account, its log-ins, its history, its quota",
+    "tasks": "Submit, list, watch, cancel, run again; the files of exports",
+    "datasets": "List, describe, look at rows, remove",
+    "uploads": "Files that are sent in place of an address",
+    "admin": "For admins: people, everyone's tasks, how the portal stands",
+}
+_ERROR_TEXT = """What `code` of a problem and `error_code` of a task may be; more may be added.
+{name} stands for a value.
+
+"""
 
 _ERRORS = {
     "400": "The body is no JSON that can be read, or the captcha was not accepted",
@@ -59,8 +75,8 @@ _FILE = {
     "X-Row-Count": {"description": "Rows in it", "schema": {"type": "integer", "minimum": 0}},
 }
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
-_BINARY = {"application/octet-stream": _BYTES}
-_FILES = dict.fromkeys(exports.MEDIA_TYPES, _BYTES)
+_BINARY = {OCTETS: _BYTES}
+_FILES = dict.fromkeys((OCTETS, *exports.MEDIA_TYPES), _BYTES)
 _TOLD = {
     ("post", "/api/v1/tasks", "202"): _LOCATION | _QUOTA,
     ("get", "/api/v1/tasks", "200"): _QUOTA,
@@ -100,24 +116,28 @@ def complete(spec: dict[Any, Any] | str) -> dict[Any, Any] | str:
         return spec
     spec["info"]["description"] = _TEXT
     spec["servers"] = [{"url": "/"}]
-    schemas = spec["components"]["schemas"]
-    for unused in ("ValidationError", "HTTPError"):
-        schemas.pop(unused, None)
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs"))
-    schemas["Problem"] = problem
+    spec["info"]["contact"] = {"name": "Those who run this portal"}
+    spec["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
+    spec["tags"].append({"name": "errors", "description": _ERROR_TEXT + error_codes.as_markdown()})
+    spec["components"]["schemas"] = components.schemas()
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             _complete(method, path, operation)
+    components.drop_unused(spec)
     return spec
 
 
 def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
+    told = filter(None, (operation.get("summary"), operation.get("description")))
+    operation |= {"description": "\n\n".join(told), "summary": _summary(operation["operationId"])}
+    operation.setdefault("security", [])  # else a generated client would want a token for the log-in
+    for parameter in operation.get("parameters", ()):
+        _tidy(parameter)
     responses = operation["responses"]
     for status in [status for status in responses if status[0] in "45"]:
         del responses[status]
     for status in _statuses(method, path, operation):
-        content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        content = {"application/problem+json": {"schema": components.reference("Problem")}}
         responses[status] = {"description": _ERRORS[status], "content": content}
         if status in ("408", "429", "503"):
             responses[status]["headers"] = _WAIT
@@ -137,6 +157,28 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     for status, response in responses.items():
         if headers := _TOLD.get((method, path, status)):
             response["headers"] = headers
+
+
+def _tidy(parameter: dict[str, Any]) -> None:
+    """What stands in an address is a text: none is null; all that stand in a path are ids."""
+    schema = parameter["schema"]
+    schema.pop("title", None)
+    if parameter["in"] == "path":
+        schema["format"] = "uuid"
+    if "anyOf" in schema:
+        (only,) = [each for each in schema.pop("anyOf") if each != {"type": "null"}]
+        schema |= only
+        del schema["default"]
+    if text := schema.pop("description", None):
+        parameter["description"] = text
+    if parameter["name"] == "where":
+        schema |= {"contentMediaType": "application/json", "contentSchema": components.reference("Conditions")}
+
+
+def _summary(operation_id: str) -> str:
+    """`listAllTasks` as people write it."""
+    words = re.sub(r"(?=[A-Z])", " ", operation_id).lower().replace("sms", "SMS")
+    return words[0].upper() + words[1:]
 
 
 def _statuses(method: str, path: str, operation: dict[str, Any]) -> list[str]:

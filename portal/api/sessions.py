@@ -16,7 +16,7 @@ bp = APIBlueprint("api_sessions", __name__, url_prefix="/api/v1/users/me", tag="
 
 @bp.get("")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="getAccount", security="bearer")
 @bp.output(UserAnswer)
 def me() -> Any:
     """The account behind the token."""
@@ -25,7 +25,7 @@ def me() -> Any:
 
 @bp.patch("")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="changeAccount", security="bearer")
 @bp.input(ProfileBody, arg_name="body")
 @bp.output(UserAnswer)
 def change(body: ProfileBody) -> Any:
@@ -37,7 +37,7 @@ def change(body: ProfileBody) -> Any:
 
 @bp.get("/events")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="listAccountEvents", security="bearer")
 @bp.input(PageQuery, location="query", arg_name="query")
 @bp.output(EventsAnswer)
 def history(query: PageQuery) -> Any:
@@ -48,7 +48,7 @@ def history(query: PageQuery) -> Any:
 
 @bp.get("/sessions")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="listSessions", security="bearer")
 @bp.output(SessionsAnswer)
 def index() -> Any:
     """Live log-ins, of browsers and programs, last used first."""
@@ -58,7 +58,7 @@ def index() -> Any:
 
 @bp.delete("/sessions/<uuid:session_id>")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="endSession", security="bearer")
 @bp.output({}, status_code=204)
 def end(session_id: UUID) -> Any:
     """End one log-in: its cookie or tokens are refused from the next call on."""

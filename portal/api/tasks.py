@@ -27,7 +27,7 @@ bp = APIBlueprint("api_tasks", __name__, url_prefix="/api/v1/tasks", tag="tasks"
 
 @bp.post("")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="submitTask", security="bearer")
 @bp.input(TaskBody, arg_name="body")
 @bp.output(TaskAnswer, status_code=202)
 def create(body: TaskBody) -> Any:
@@ -50,7 +50,7 @@ def create(body: TaskBody) -> Any:
 
 @bp.get("")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="listTasks", security="bearer")
 @bp.input(TasksQuery, location="query", arg_name="query")
 @bp.output(TasksAnswer)
 def index(query: TasksQuery) -> Any:
@@ -61,7 +61,7 @@ def index(query: TasksQuery) -> Any:
 
 @bp.get("/<uuid:uuid>")
 @guards.bearer_polls
-@bp.doc(security="bearer")
+@bp.doc(operation_id="getTask", security="bearer")
 @bp.output(TaskAnswer)
 def show(uuid: UUID) -> Any:
     """One task; send its `ETag` as `If-None-Match` to be told 304 while nothing has changed."""
@@ -75,7 +75,7 @@ def show(uuid: UUID) -> Any:
 
 @bp.get("/<uuid:uuid>/events")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="listTaskEvents", security="bearer")
 @bp.output(TaskEventsAnswer)
 def timeline(uuid: UUID) -> Any:
     """What happened to the task, oldest first."""
@@ -84,7 +84,7 @@ def timeline(uuid: UUID) -> Any:
 
 @bp.post("/<uuid:uuid>/cancel")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="cancelTask", security="bearer")
 @bp.output(TaskAnswer, status_code=202)
 def cancel(uuid: UUID) -> Any:
     """Cancel: at once while it waits; a running task says `cancelling` until its work has stopped."""
@@ -96,7 +96,7 @@ def cancel(uuid: UUID) -> Any:
 
 @bp.post("/<uuid:uuid>/retry")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="retryTask", security="bearer")
 @bp.input(RetryQuery, location="query", arg_name="query")
 @bp.output(TaskAnswer, status_code=202)
 def retry(uuid: UUID, query: RetryQuery) -> Any:
@@ -109,7 +109,7 @@ def retry(uuid: UUID, query: RetryQuery) -> Any:
 
 @bp.get("/<uuid:uuid>/download")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="downloadExport", security="bearer")
 def download(uuid: UUID) -> Any:
     """The file of a completed export. `Range` resumes it; `ETag` and `Repr-Digest` are of the whole."""
     export = exports.get_for(guards.user(), uuid)

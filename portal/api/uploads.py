@@ -17,7 +17,7 @@ bp = APIBlueprint("api_uploads", __name__, url_prefix="/api/v1", tag="uploads")
 
 @bp.post("/uploads")
 @guards.bearer_required
-@bp.doc(security="bearer")
+@bp.doc(operation_id="uploadFile", security="bearer")
 @bp.input(UploadQuery, location="query", arg_name="query")
 @bp.output(UploadAnswer, status_code=201)
 def create(query: UploadQuery) -> Any:
@@ -35,7 +35,7 @@ def create(query: UploadQuery) -> Any:
 
 @bp.get("/users/me/quota")
 @guards.bearer_required
-@bp.doc(security="bearer", tags=["users"])
+@bp.doc(operation_id="getQuota", security="bearer", tags=["users"])
 @bp.output(QuotaAnswer)
 def quota() -> Any:
     """How many tasks and bytes you have, and may have."""

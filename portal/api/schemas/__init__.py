@@ -16,7 +16,8 @@ class Body(BaseModel):
 class Answer(BaseModel):
     """What a program gets."""
 
-    model_config = ConfigDict(from_attributes=True)
+    # Nothing is left out of an answer, so those who read it need not ask whether it is there.
+    model_config = ConfigDict(from_attributes=True, json_schema_serialization_defaults_required=True)
 
 
 class PageQuery(BaseModel):
@@ -34,7 +35,7 @@ class FieldError(Answer):
 
 
 class Problem(Answer):
-    """RFC 9457; `code` is stable, `detail` is for people."""
+    """RFC 9457; `code` is stable (the tag `errors` lists what it may be), `detail` is for people."""
 
     type: str
     title: str

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from portal.api.schemas import Answer, Body, PageQuery
 from portal.api.schemas.accounts import UserAnswer
+from portal.api.schemas.task_kinds import ExportTask, FetchTask, HealthCheckTask
 from portal.api.schemas.tasks import TaskAnswer, dump
 from portal.models import Task
 from portal.services.admin import Changed
@@ -77,6 +78,18 @@ class AdminTaskAnswer(TaskAnswer):
     owner: OwnerAnswer
 
 
+class AdminFetchTask(FetchTask):
+    owner: OwnerAnswer
+
+
+class AdminExportTask(ExportTask):
+    owner: OwnerAnswer
+
+
+class AdminHealthCheckTask(HealthCheckTask):
+    owner: OwnerAnswer
+
+
 class AdminTasksAnswer(Answer):
     items: list[AdminTaskAnswer]
     next_cursor: int | None
@@ -126,7 +139,7 @@ class BudgetAnswer(Answer):
     day: int
 
 
-class CaptchaAnswer(Answer):
+class CaptchaCountsAnswer(Answer):
     """Of the last eight days."""
 
     passed: int
@@ -152,7 +165,7 @@ class SystemAnswer(Answer):
     redis: RedisAnswer | None
     budget_left: dict[str, BudgetAnswer]
     stopped: list[StoppedAnswer]
-    captcha: CaptchaAnswer | None
+    captcha: CaptchaCountsAnswer | None
 
 
 def dump_changed(changed: Changed) -> ChangedUserAnswer:

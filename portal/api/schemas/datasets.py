@@ -13,7 +13,7 @@ from portal.api.schemas import Answer, Body
 from portal.errors import Invalid
 
 _WHERE = (
-    'conditions that all must hold, as JSON: [{"column": "year", "op": "ge", "value": 2020}]; the ops are those of an '
+    'conditions that all must hold, as JSON: [{"column": "year", "op": "ge", "value": 2020}]; those of an '
     "export's where"
 )
 _SORT = "a column to sort by, with - before it for falling order; may be repeated"

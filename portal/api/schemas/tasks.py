@@ -17,6 +17,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 _TOLD = ("error", "next_run_at")  # of a step's details; which machine did it is ours to know
 
 Kind = Literal["fetch", "export", "health_check"]
+Countdown = Annotated[int, Field(ge=0, le=7 * 86400, description="seconds to wait before it starts")]
 Step = Literal[
     "accepted",
     "queued",
@@ -56,24 +57,11 @@ Moment = Annotated[
 
 
 class TaskBody(Body):
-    """What to do. `health_check` takes no params.
-
-    `fetch` takes `url`, or the `upload` of a file sent before, and as far as they are not to be found out: `name`,
-    `format` (csv, tsv, json, ndjson, parquet, xlsx), `encoding`, `delimiter`, `quote`, `header`, `member` of an
-    archive, `sheet` of a workbook; what a file has no use for is not looked at. `skip_broken` leaves out rows that
-    cannot be read; `headers` are sent with the request, kept encrypted, and never answered.
-
-    `export` takes `dataset`, `format` (csv, tsv, json, ndjson, xlsx, parquet), and if need be `name` (of the file, else
-    the dataset's), `columns` (none: all), `where`, `encoding` (utf-8, utf-8-bom, gb18030), `packing` (gzip, zstd).
-    `where` is a list of conditions that all must hold, `{column, op, value}` with op eq, ne, lt, le, gt, ge, contains,
-    starts_with, in (a list), is_null or not_null. `contains` and `starts_with` ignore case; `ne` holds for empty cells,
-    too. In JSON and NDJSON decimals of more than 15 digits are strings, numbers that are not finite null; in XLSX what
-    no cell can hold exactly is text.
-    """
+    """What to do; `schemas.task_kinds` describes it by its kind."""
 
     kind: Kind
     params: dict[str, Any] = {}
-    countdown: Annotated[int, Field(ge=0, le=7 * 86400, description="seconds to wait before it starts")] = 0
+    countdown: Countdown = 0
 
 
 class RetryQuery(BaseModel):
@@ -93,7 +81,7 @@ class TasksQuery(PageQuery):
         return Wanted(**self.model_dump(exclude={"cursor", "limit"}))
 
 
-class TaskAnswer(Answer):
+class TaskFields(Answer):
     """One task. `message` says what it is doing, `error_message` why it failed, both for people.
 
     `place` in the queue (1 is next) and `expected_start` are guesses, null when nobody knows; it does not start before
@@ -101,8 +89,6 @@ class TaskAnswer(Answer):
     """
 
     uuid: UUID
-    kind: str
-    params: dict[str, Any]
     status: Status
     cancelling: bool
     place: int | None
@@ -110,8 +96,7 @@ class TaskAnswer(Answer):
     starts_at: datetime
     progress: Annotated[int, Field(ge=0, le=100)]
     message: str
-    result: dict[str, Any] | None
-    error_code: str | None
+    error_code: Annotated[str | None, Field(description="Why it failed; the tag `errors` lists what it may be")]
     error_message: str | None
     attempt: int
     retry_of: UUID | None
@@ -119,6 +104,14 @@ class TaskAnswer(Answer):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class TaskAnswer(TaskFields):
+    """As it was kept; `schemas.task_kinds` describes it by its kind."""
+
+    kind: str
+    params: dict[str, Any]
+    result: dict[str, Any] | None
 
 
 class TasksAnswer(Answer):

@@ -39,6 +39,11 @@ class Program:
             with error:
                 return error.code, json.loads(error.read() or b"null")
 
+    def outbox(self) -> list[dict[str, Any]]:
+        """What was sent, newest first."""
+        messages: list[dict[str, Any]] = self.call("GET", self._outbox)[1]
+        return messages
+
     def ticket(self) -> str:
         """A captcha, fetched and solved."""
         challenge = altcha.Challenge.from_dict(self.call("GET", "/api/v1/auth/captcha")[1]["challenge"])
@@ -51,8 +56,7 @@ class Program:
         number = new_number()
         body = {"phone_number": number, "purpose": "register", "captcha": {"ticket": self.ticket()}}
         assert self.call("POST", "/api/v1/auth/sms-code", body)[0] == 202
-        messages = self.call("GET", self._outbox)[1]
-        code = next(message["code"] for message in messages if message["to"] == number)
+        code = next(message["code"] for message in self.outbox() if message["to"] == number)
         email = f"{username}@example.com"
         person = {"username": username, "email": email, "phone_number": number, "password": PASSWORD, "sms_code": code}
         status, answer = self.call("POST", "/api/v1/auth/register", person)

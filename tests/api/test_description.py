@@ -130,6 +130,7 @@ def test_each_schema_stands_once_under_a_plain_name(spec: dict[str, Any]) -> Non
 def test_no_answer_and_no_body_is_left_untyped(spec: dict[str, Any]) -> None:
     for call, operation in operations(spec):
         bodies = [operation["requestBody"]] if "requestBody" in operation else []
+        assert all(body["required"] for body in bodies), call
         for each in [*bodies, *operation["responses"].values()]:
             for media, content in each.get("content", {}).items():
                 schema = content["schema"]

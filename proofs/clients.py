@@ -37,7 +37,7 @@ export const submitted: operations["submitTask"]["requestBody"]["content"]["appl
   },
 };
 // @ts-expect-error a dataset has no file of its own
-export const wrong = (task: components["schemas"]["FetchTask"]) => task.result?.filename;
+export const wrong = (task: components["schemas"]["FetchTask"]): string | undefined => task.result?.filename;
 """
 
 

@@ -4,12 +4,18 @@ from dataclasses import dataclass
 
 FORMATS = ("csv", "tsv", "json", "ndjson", "parquet", "xlsx")
 ENCODINGS = ("utf-8", "utf-16", "gb18030", "big5", "windows-1252")
+MOST_SKIPPED = 10_000  # lines above the data
+MOST_FOOTER = 1_000  # lines below it
 
 
 @dataclass(frozen=True)
 class Reading:
     """What is None is found out by the content. `quote` may be "" (none); `member` is a file in a zip archive,
-    `sheet` one of a workbook; with `skip_broken` rows that cannot be read are left out and counted."""
+    `sheet` one of a workbook; with `skip_broken` rows that cannot be read are left out and counted.
+
+    Lines of a text, or rows of a sheet: the first `skip_rows` are left out, whatever they hold (0: none), the names
+    stand in `header_row` (the first is 1) and what is above it is left out, and so are the last `footer_rows`.
+    """
 
     format: str | None = None
     encoding: str | None = None
@@ -19,3 +25,6 @@ class Reading:
     member: str | None = None
     sheet: str | None = None
     skip_broken: bool = False
+    skip_rows: int | None = None
+    header_row: int | None = None
+    footer_rows: int = 0

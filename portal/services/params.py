@@ -10,7 +10,7 @@ from portal.engine import csv_dialect, export, guard, query
 from portal.engine.columns import Column
 from portal.engine.export import Wanted
 from portal.engine.fetch import suggested_name
-from portal.engine.reading import ENCODINGS, FORMATS, Reading
+from portal.engine.reading import ENCODINGS, FORMATS, MOST_FOOTER, MOST_SKIPPED, Reading
 from portal.errors import Denied, Fault, Invalid, NotFound
 from portal.extensions import db, settings
 from portal.models import Dataset, User
@@ -22,7 +22,9 @@ _QUOTES = ("", '"', "'")
 _FETCH = {
     *("url", "upload", "name", "headers"),
     *("format", "encoding", "delimiter", "quote", "header", "member", "sheet", "skip_broken"),
+    *("skip_rows", "header_row", "footer_rows"),
 }
+_SAID = ("header", "skip_rows")  # which say something when they are false or 0, too
 _EXPORT = {"dataset", "name", "format", "columns", "where", "encoding", "packing"}
 
 Headers = dict[str, str]
@@ -82,8 +84,12 @@ def _fetch(user: User, params: dict[str, Any]) -> tuple[dict[str, Any], Headers]
         "member": _text(params, "member"),
         "sheet": _text(params, "sheet"),
         "skip_broken": _flag(params, "skip_broken"),
+        "skip_rows": _count(params, "skip_rows", 0, MOST_SKIPPED),
+        "header_row": _count(params, "header_row", 1, MOST_SKIPPED),
+        "footer_rows": _count(params, "footer_rows", 0, MOST_FOOTER),
     }
-    kept = {name: value for name, value in checked.items() if value or (name == "header" and value is False)}
+    _check_header_row(checked)
+    kept = {name: value for name, value in checked.items() if value or (name in _SAID and value is not None)}
     if params.get("quote") is not None:  # none at all is a choice, too
         kept["quote"] = _choice(params, "quote", _QUOTES, "quote_unknown") or ""
     return kept, headers
@@ -177,6 +183,22 @@ def _flag(params: dict[str, Any], name: str) -> bool | None:
     if value is not None and not isinstance(value, bool):
         raise Invalid("flag_invalid", field=f"params.{name}")
     return value
+
+
+def _count(params: dict[str, Any], name: str, least: int, most: int) -> int | None:
+    value = params.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise Invalid("count_invalid", field=f"params.{name}", least=least, most=most)
+    return value
+
+
+def _check_header_row(checked: dict[str, Any]) -> None:
+    if checked["header_row"] and checked["header"] is False:
+        raise Invalid("header_row_denied", field="params.header_row")
+    if checked["header_row"] and checked["header_row"] <= (checked["skip_rows"] or 0):
+        raise Invalid("header_row_skipped", field="params.header_row")
 
 
 def _delimiter(params: dict[str, Any]) -> str | None:

@@ -64,6 +64,12 @@ def test_a_submitted_task_waits_and_says_where_it_is(client: FlaskClient, alice:
         ({"url": URL, "name": "x" * 201}, "params.name", "name_invalid"),
         ({"url": URL, "format": "exe"}, "params.format", "format_unknown"),
         ({"url": URL, "colour": "red"}, "params.colour", "params_unknown"),
+        ({"url": URL, "skip_rows": -1}, "params.skip_rows", "count_invalid"),
+        ({"url": URL, "skip_rows": True}, "params.skip_rows", "count_invalid"),
+        ({"url": URL, "header_row": 0}, "params.header_row", "count_invalid"),
+        ({"url": URL, "footer_rows": 1001}, "params.footer_rows", "count_invalid"),
+        ({"url": URL, "header_row": 2, "header": False}, "params.header_row", "header_row_denied"),
+        ({"url": URL, "header_row": 2, "skip_rows": 2}, "params.header_row", "header_row_skipped"),
     ],
 )
 def test_bad_params_are_refused_by_field(
@@ -74,6 +80,12 @@ def test_bad_params_are_refused_by_field(
     assert (answer.status_code, body["errors"][0]["field"]) == (422, field)
     assert code in (None, body["code"])
     assert client.get("/api/v1/tasks", headers=alice).get_json()["items"] == []
+
+
+def test_lines_to_leave_out_are_kept_as_they_were_said(client: FlaskClient, alice: dict[str, str]) -> None:
+    said = {"url": URL, "skip_rows": 0, "header_row": 3, "footer_rows": 2}
+    task = client.post("/api/v1/tasks", json={"kind": "fetch", "params": said}, headers=alice).get_json()
+    assert {name: task["params"][name] for name in said} == said
 
 
 def test_a_waiting_task_is_cancelled_at_once_and_only_once(client: FlaskClient, alice: dict[str, str]) -> None:

@@ -124,14 +124,15 @@ def upload(client: FlaskClient, content: bytes, name: str = "two.csv", **data: A
 def test_a_file_from_ones_device(app: APIFlask, client: FlaskClient) -> None:
     person(app, "alice")
     alice, content = browser(app, "alice"), b"a;b\n1;2\n" * 50_000
-    answer = upload(alice, content, "two.csv", **{"upload-delimiter": "semicolon", "upload-skip_broken": "y"})
+    answer = upload(alice, content, "two.csv", **{"upload-delimiter": "semicolon", "upload-skip_broken": "y", "upload-skip_rows": "0"})
     assert answer.status_code == 303
     with app.app_context():
         sent = db.session.scalar(select(Upload))
         task = db.session.scalar(select(Task))
         assert sent and task and (sent.name, sent.bytes) == ("two.csv", len(content))
         assert sent.sha256 == hashlib.sha256(content).hexdigest()
-        assert task.params == {"upload": str(sent.uuid), "name": "two", "delimiter": ";", "skip_broken": True}
+        said = {"delimiter": ";", "skip_broken": True, "skip_rows": 0}
+        assert task.params == {"upload": str(sent.uuid), "name": "two", **said}
         assert (app.extensions["settings"].store_folder / sent.store_key).read_bytes() == content
     assert incoming(app) == []
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 from flask_babel import lazy_gettext as _
-from wtforms import BooleanField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
-from wtforms.validators import ValidationError
+from wtforms.validators import NumberRange, Optional, ValidationError
 
+from portal.engine.reading import MOST_FOOTER, MOST_SKIPPED
 from portal.web.forms import Form
 
 _FIND_OUT = SelectChoice("", _("Find out"))
@@ -67,6 +68,9 @@ class ReadingForm(Form):
         choices=[_FIND_OUT, SelectChoice("yes", _("Names of the columns")), SelectChoice("no", _("Data"))],
         default="",
     )
+    skip_rows = IntegerField(_("Lines to leave out at the top"), [Optional(), NumberRange(0, MOST_SKIPPED)])
+    header_row = IntegerField(_("Line with the names of the columns"), [Optional(), NumberRange(1, MOST_SKIPPED)])
+    footer_rows = IntegerField(_("Lines to leave out at the end"), [Optional(), NumberRange(0, MOST_FOOTER)])
     sheet = StringField(_("Sheet of a workbook"))
     member = StringField(_("File in a zip archive"))
     skip_broken = BooleanField(_("Leave out rows that cannot be read, and count them"))
@@ -84,6 +88,9 @@ class ReadingForm(Form):
             "delimiter": _DELIMITERS.get(self.delimiter.data or ""),
             "quote": _QUOTES.get(self.quote.data or ""),
             "header": {"yes": True, "no": False}.get(self.header.data or ""),
+            "skip_rows": self.skip_rows.data,
+            "header_row": self.header_row.data,
+            "footer_rows": self.footer_rows.data,
             "sheet": self.sheet.data,
             "member": self.member.data,
             "skip_broken": self.skip_broken.data or None,
@@ -104,4 +111,6 @@ class ReadingForm(Form):
     def is_used(self) -> bool:
         """Whether any option was chosen, so that they are shown."""
         options = (self.format, self.encoding, self.delimiter, self.quote, self.header, self.sheet, self.member)
-        return any(option.data or option.errors for option in (*options, self.skip_broken, self.headers))
+        lines = (self.skip_rows, self.header_row, self.footer_rows)
+        chosen = any(option.data or option.errors for option in (*options, *lines, self.skip_broken, self.headers))
+        return chosen or self.skip_rows.data == 0

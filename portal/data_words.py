@@ -63,6 +63,9 @@ DATA_SENTENCES: dict[str, Any] = {
     "gzip_corrupt": _("The gzip file is damaged or cut off. Fetch it again, or have it made anew."),
     "not_data": _("This is no data file (%(found)s). Look for the address of the data itself."),
     "not_data.html": _("This is a web page, not data. Look on it for the address of the data itself."),
+    "not_data.text": _(
+        "This is a line of text, not a table: “%(text)s”. If it holds the names of columns, say that the format is CSV."
+    ),
     "format_not_supported": _(
         "Files of this format (%(found)s) are not read. Use CSV, TSV, JSON, NDJSON, Parquet or Excel."
     ),
@@ -90,6 +93,10 @@ DATA_SENTENCES: dict[str, Any] = {
     "csv_broken_row.encoding": _(
         "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it is not UTF-8 text."
     ),
+    "csv_rows_lost": _(
+        "Of %(rows)s rows only %(read)s could be read. Export the CSV again, as UTF-8; tell your administrator if it stays."
+    ),
+    "lines_skipped_all": _("The file has only %(lines)s lines. Leave out fewer of them."),
     "ndjson_broken_line": _("Lines that cannot be read: %(broken)s. The first is line %(line)s: it is not JSON."),
     "ndjson_broken_line.not_object": _(
         "Lines that cannot be read: %(broken)s. The first is line %(line)s: it is no object."

@@ -36,18 +36,28 @@ class Broken:
         return Fault(code, broken=min(self.count, COUNTED), **(self.first or {}))
 
 
-def of_csv(path: Path, dialect: Dialect, stop: Stop, good: Callable[[bytes], object], *, most: int = COUNTED) -> Broken:
-    """Look at each row, until so many are broken; `good` gets those that can be read, but for the header.
+def of_csv(
+    path: Path,
+    dialect: Dialect,
+    stop: Stop,
+    good: Callable[[bytes], object],
+    *,
+    most: int = COUNTED,
+    until: int | None = None,
+) -> Broken:
+    """Look at each row, until so many are broken; `good` gets those that can be read, but for the header, with no
+    blanks in front of quotes. What stands below the line `until` is not looked at.
 
     A quote that is never closed would swallow the rest of the file: its line is broken, and the next line a new row.
     """
     broken, width, header = Broken(), len(dialect.names), dialect.header
+    unspaced = _unspaced(dialect) if dialect.spaced else None
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        source = _Lines(file, stop)
+        source = _Lines(file, stop, until)
         for _ in range(dialect.skip):
             next(source, None)
         held: list[str] = []
-        rows = reader(source.noting(held), dialect.delimiter, dialect.quote)
+        rows = reader(source.noting(held), dialect.delimiter, dialect.quote, spaced=dialect.spaced)
         while source.more and broken.count < most:
             begin = source.number + 1
             held.clear()
@@ -56,7 +66,7 @@ def of_csv(path: Path, dialect: Dialect, stop: Stop, good: Callable[[bytes], obj
             except csv.Error as problem:
                 row, reason = None, _unreadable(held, problem)
                 source.give_back(held[1:])
-                rows = reader(source.noting(held), dialect.delimiter, dialect.quote)
+                rows = reader(source.noting(held), dialect.delimiter, dialect.quote, spaced=dialect.spaced)
             else:
                 reason = _wrong(row, held, width)
             if not held or (row == [] and not reason and width > 1):  # a blank line is a row of one column
@@ -66,9 +76,16 @@ def of_csv(path: Path, dialect: Dialect, stop: Stop, good: Callable[[bytes], obj
             elif reason:
                 broken.note(begin, reason, held[0])
             elif not header:
-                good(csv_source.row_of(held))
+                good(csv_source.row_of(unspaced(held) if unspaced else held))
             header = False
     return broken
+
+
+def _unspaced(dialect: Dialect) -> Callable[[list[str]], list[str]]:
+    """Takes the blanks before quoted cells out of the lines of a row that can be read."""
+    delimiter, quote = re.escape(dialect.delimiter), dialect.quote
+    cell = re.compile(f"(^|{delimiter}) *({quote}(?:[^{quote}]|{quote}{quote})*{quote}|[^{delimiter}\r\n]*)")
+    return lambda held: [cell.sub(r"\1\2", "".join(held))]
 
 
 def _unreadable(held: list[str], problem: csv.Error) -> str:
@@ -89,15 +106,17 @@ def _wrong(row: list[str] | None, held: list[str], width: int) -> str:
 class _Lines:
     """Physical lines, of which some may be given back; a cell takes at most LONGEST_LINE characters of them."""
 
-    def __init__(self, file: IO[str], stop: Stop) -> None:
+    def __init__(self, file: IO[str], stop: Stop, until: int | None = None) -> None:
         self._file, self._stop, self._back, self.number, self.more = file, stop, list[str](), 0, True
+        self._until = until
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
         self._stop.check()
-        line = self._back.pop() if self._back else self._file.readline(LONGEST_LINE + 1)
+        at_end = self.number == self._until
+        line = "" if at_end else self._back.pop() if self._back else self._file.readline(LONGEST_LINE + 1)
         if not line:
             self.more = False
             raise StopIteration

@@ -1,5 +1,6 @@
 """A file of any format we read becomes Parquet: rows in order, types from the whole file, memory bounded."""
 
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,16 @@ from typing import Any, TypeAlias
 
 import duckdb
 
-from portal.engine import broken_rows, csv_source, database, json_source, ndjson_source, parquet_rows, parquet_source
+from portal.engine import (
+    broken_rows,
+    csv_source,
+    database,
+    json_source,
+    ndjson_source,
+    parquet_rows,
+    parquet_source,
+    row_count,
+)
 from portal.engine.broken_rows import Broken
 from portal.engine.columns import Column, readable
 from portal.engine.csv_dialect import Dialect
@@ -37,7 +47,8 @@ Report: TypeAlias = Callable[[float], object]
 @dataclass(frozen=True)
 class Converted:
     """`skipped` rows were left out; `first_skipped` has line, reason and the beginning of the first one's text.
-    `wide`: so many columns, more than a table has, were kept as one of JSON."""
+    `wide`: so many columns, more than a table has, were kept as one of JSON. `bare`: its quotation marks are
+    characters like any other, which its beginning did not tell."""
 
     rows: int
     columns: list[Column]
@@ -45,6 +56,7 @@ class Converted:
     first_skipped: dict[str, Any] | None = None
     sheet: str | None = None
     wide: int | None = None
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,20 +173,44 @@ class _Job:
     report: Report
 
     def csv(self, dialect: Dialect) -> Converted:
-        message = ""
+        """No reader's count is believed: it must be that of the rows that stand in the file."""
+        counted = row_count.count(self.source, dialect, self.stop)
+        message, done = "", None
         if dialect.plain and not csv_source.has_long_lines(self.source):
             try:
                 done = self._csv(csv_source.relation(self.source, dialect), dialect)
-                if done.rows >= dialect.rows:
-                    return done
             except duckdb.InvalidInputException as problem:
                 message = str(problem)
+        is_whole = done and done.rows == counted.rows == counted.lines
+        if dialect.may_be_bare and not is_whole and (bare := self._bare(dialect, counted.lines)):
+            return bare
+        if done and (done.rows == counted.rows or done.rows == self._readable_rows(dialect)):
+            return done
         return self.csv_in_parts(dialect, message)
+
+    def _bare(self, dialect: Dialect, lines: int) -> Converted | None:
+        """With quotation marks as characters like any other, if each line is a row so."""
+        if not dialect.plain or any('"' in name for name in dialect.names):
+            return None
+        try:
+            done = self._csv(csv_source.relation(self.source, replace(dialect, quote="")), dialect)
+        except duckdb.InvalidInputException:
+            return None
+        return replace(done, bare=True) if done.rows == lines else None
+
+    def _readable_rows(self, dialect: Dialect) -> int:
+        """As many as can be read one by one; -1 if one cannot."""
+        taken = itertools.count()
+        broken = broken_rows.of_csv(self.source, dialect, self.stop, lambda _: next(taken), most=1)
+        return -1 if broken.count else next(taken)
 
     def csv_in_parts(self, dialect: Dialect, message: str = "") -> Converted:
         """With rows that cannot be read left out, if they may be. `message` is what DuckDB said of the whole file."""
+        until = csv_source.last_line(self.source, self.reading.footer_rows, self.stop)
         with csv_source.parts(self.work) as parts:
-            broken = broken_rows.of_csv(self.source, dialect, self.stop, parts.take, most=self._most_broken)
+            broken = broken_rows.of_csv(
+                self.source, dialect, self.stop, parts.take, most=self._most_broken, until=until
+            )
             job = self._with(parts, broken, "csv_broken_row")
             if broken.count:  # what was seen may have been of broken rows
                 dialect = replace(dialect, types=tuple(TYPES for _ in dialect.names))
@@ -182,6 +218,8 @@ class _Job:
                 done = job._csv(csv_source.relation_of_parts(parts.files, dialect), dialect)
             except duckdb.InvalidInputException as problem:
                 raise csv_source.unreadable(message or str(problem)) from problem
+            if done.rows != parts.rows:
+                raise Fault("csv_rows_lost", read=done.rows, rows=parts.rows)
         return replace(done, skipped=broken.count, first_skipped=broken.first)
 
     @property

@@ -2,11 +2,13 @@
 
 import re
 from codecs import BOM_UTF8
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 from portal.engine.csv_dialect import LONGEST_LINE, Dialect
 from portal.engine.parts import Parts
+from portal.engine.stop import Stop
 from portal.engine.values import literal
 from portal.errors import Fault
 
@@ -38,6 +40,19 @@ def has_long_lines(path: Path) -> bool:
                 if left <= 0:
                     return True
     return False
+
+
+def last_line(path: Path, footer: int, stop: Stop) -> int | None:
+    """The number of the last line above so many, not counting blank ones; None for the end of the file."""
+    if not footer:
+        return None
+    filled: deque[int] = deque(maxlen=footer)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        for number, line in enumerate(file, start=1):
+            stop.check()
+            if line.strip():
+                filled.append(number)
+    return filled[0] - 1 if filled else 0
 
 
 def _read(files: str, dialect: Dialect, options: str) -> str:

@@ -150,7 +150,7 @@ class _Fetch:
             stored_sha256=stored_sha256,
             final_url=source.url if isinstance(source, Web) else "",
             suggested_name=suggested_name(came.name),
-            found=_found(sniffed, converted, peeled),
+            found=_found(sniffed, converted, peeled, self.reading),
             profile=found,
             skipped=converted.skipped,
             first_skipped=converted.first_skipped,
@@ -250,12 +250,18 @@ def _own_copy(path: Path, copy: Path, stop: Stop) -> Path:
     return copy
 
 
-def _found(sniffed: Sniffed, converted: Converted, peeled: list[str]) -> dict[str, Any]:
+def _found(sniffed: Sniffed, converted: Converted, peeled: list[str], reading: Reading) -> dict[str, Any]:
     found: dict[str, Any] = {"format": sniffed.format}
     if sniffed.format not in ("parquet", "xlsx"):
         found["encoding"] = sniffed.encoding
     if dialect := sniffed.dialect:
-        found |= {"delimiter": dialect.delimiter, "quote": dialect.quote, "header": dialect.header}
+        quote = "" if converted.bare else dialect.quote
+        found |= {"delimiter": dialect.delimiter, "quote": quote, "header": dialect.header}
+        found["header_by"] = dialect.header_by
+        lines = {"skip_rows": dialect.skip, "above": list(dialect.above), "footer_rows": reading.footer_rows}
+        found |= {name: value for name, value in lines.items() if value}
+        if dialect.header:
+            found["header_row"] = dialect.skip + 1
     if peeled:
         found["packed"] = peeled
     more = {"sheet": converted.sheet, "wide": converted.wide}

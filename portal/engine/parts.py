@@ -43,6 +43,11 @@ class Parts:
         return f"[{', '.join(literal(str(path)) for path in self._paths)}]"
 
     @property
+    def rows(self) -> int:
+        """All that were taken."""
+        return self._rows
+
+    @property
     def rows_in_one(self) -> int:
         """About how many."""
         return max(1, BYTES * self._rows // max(1, self._bytes))

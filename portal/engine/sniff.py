@@ -1,6 +1,7 @@
 """What a file is, by its content: the name and the server's Content-Type are not believed."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ _OTHER = {
     b"\x7fELF": "elf",
     b"MZ\x90": "exe",
 }
+PROSE_TOLD = 120  # characters of a text that is no table
+_HANZI_SENTENCE = re.compile("[\u4e00-\u9fff]{7}|[，。！？；]")
 _TEXT_CONTROLS = set(b"\0\t\n\r\f\x1b")
 
 
@@ -75,14 +78,32 @@ def sniff(path: Path, reading: Reading = Reading()) -> Sniffed:  # noqa: B008  #
     rows = max(1, text.count("\n"), text.count("\r"))
     found = _json_kind(text, said)
     if found is None:
-        return _fitting(_separated(text, reading, rows, written), said)
+        separated = _separated(text, reading, rows, written)
+        if path.stat().st_size <= SAMPLE and _is_prose(text, separated.dialect, reading):
+            raise Fault("not_data", found="text", text=text.strip()[:PROSE_TOLD])
+        return _fitting(separated, said)
     return _fitting(Sniffed(found, None, max(1, len(text) // rows), written), said)
 
 
 def _separated(text: str, reading: Reading, rows: int, written: str) -> Sniffed:
     delimiter = reading.delimiter or ("\t" if reading.format == "tsv" else None)
-    dialect = csv_dialect.guess(text, delimiter=delimiter, quote=reading.quote, header=reading.header)
+    dialect = csv_dialect.guess(text, reading, delimiter=delimiter)
     return Sniffed("tsv" if dialect.delimiter == "\t" else "csv", dialect, max(1, len(text) // rows), written)
+
+
+def _is_prose(text: str, dialect: Dialect | None, reading: Reading) -> bool:
+    """Whether all there is is a sentence: an error that a server sent instead of data, more often than not."""
+    said = (reading.format, reading.delimiter, reading.header, reading.header_row, reading.skip_rows)
+    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+    if dialect is None or not dialect.header or len(lines) != 1 or any(each is not None for each in said):
+        return False
+    line = lines[0].strip()
+    is_sentence = line.endswith(tuple(".!?。！？…")) or bool(_HANZI_SENTENCE.search(line))
+    if len(dialect.names) == 1:
+        return is_sentence or len(line.split()) > 1
+    cells = line.split(dialect.delimiter)
+    spaced = all(cell.startswith(" ") for cell in cells[1:]) and any(len(cell.split()) > 2 for cell in cells)
+    return dialect.delimiter in ",;" and (is_sentence or spaced)
 
 
 def _fitting(found: Sniffed, said: str | None) -> Sniffed:

@@ -17,7 +17,8 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._reader import WorkSheetParser
 
 from portal.engine import xlsx_book, zip_member
-from portal.engine.csv_dialect import MAX_COLUMNS, has_header, unique_names
+from portal.engine.csv_dialect import MAX_COLUMNS, unique_names
+from portal.engine.header import has_header
 from portal.engine.pace import Pace
 from portal.engine.stop import Stop
 from portal.engine.xlsx_book import Book

@@ -94,7 +94,8 @@ DATA_SENTENCES: dict[str, Any] = {
         "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it is not UTF-8 text."
     ),
     "csv_rows_lost": _(
-        "Of %(rows)s rows only %(read)s could be read. Export the CSV again, as UTF-8; tell your administrator if it stays."
+        "The file has %(rows)s rows, but %(read)s were read. Export the CSV again, as UTF-8; if it stays, tell your "
+        "administrator."
     ),
     "lines_skipped_all": _("The file has only %(lines)s lines. Leave out fewer of them."),
     "ndjson_broken_line": _("Lines that cannot be read: %(broken)s. The first is line %(line)s: it is not JSON."),

@@ -19,7 +19,8 @@ _MISSING = {"na", "n/a", "#n/a", "nan", "null", "(null)", "none", "nil", "-", "-
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _NUMBER = re.compile(
-    r"[-+(]?[$€£¥￥]? ?[0-9]{1,3}(?:[,.' \u00a0\u202f][0-9]{3})*(?:[.,][0-9]+)? ?[%‰$€£¥元]?\)?|[-+]?[0-9]+(?:[.,][0-9]+)?%?"
+    r"[-+(]?[$€£¥￥]? ?[0-9]{1,3}(?:[,.' \u00a0\u202f][0-9]{3})*(?:[.,][0-9]+)? ?[%‰$€£¥元]?\)?"
+    r"|[-+]?[0-9]+(?:[.,][0-9]+)?%?"
 )
 _DATE = re.compile(
     r"(?:[0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{1,4}|[0-9]{4}年[0-9]{1,2}月(?:[0-9]{1,2}日)?"
@@ -54,7 +55,8 @@ def judged(rows: Sequence[Row]) -> Verdict:
     families = [_family(cell) for cell in first]
     typed = [place for place, family in enumerate(families) if family]
     if not below:
-        return Verdict(not typed, ALONE)
+        years = all(_YEAR.fullmatch(first[place].strip()) for place in typed)
+        return Verdict(not typed or (years and 2 * len(typed) < len(first)), ALONE)
     columns = [_Column([row[place].strip() for row in below if place < len(row)]) for place in range(len(first))]
     votes = [_vote(*each) for each in zip(first, families, columns, strict=True)]
     if typed and _are_names(first, columns, typed, sum(votes) - sum(votes[place] for place in typed)):

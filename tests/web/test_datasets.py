@@ -124,7 +124,12 @@ def upload(client: FlaskClient, content: bytes, name: str = "two.csv", **data: A
 def test_a_file_from_ones_device(app: APIFlask, client: FlaskClient) -> None:
     person(app, "alice")
     alice, content = browser(app, "alice"), b"a;b\n1;2\n" * 50_000
-    answer = upload(alice, content, "two.csv", **{"upload-delimiter": "semicolon", "upload-skip_broken": "y", "upload-skip_rows": "0"})
+    answer = upload(
+        alice,
+        content,
+        "two.csv",
+        **{"upload-delimiter": "semicolon", "upload-skip_broken": "y", "upload-skip_rows": "0"},
+    )
     assert answer.status_code == 303
     with app.app_context():
         sent = db.session.scalar(select(Upload))

@@ -63,7 +63,11 @@ WORLD_BANK = (
         ('"sep=|"\r\nid|name|n\r\n1|Alfa|10\r\n2|Beta|20\r\n', ["id", "name", "n"], ROWS, "kinds", ['"sep=|"']),
         ("sep=\t\nid\tname\tn\n1\tAlfa\t10\n2\tBeta\t20\n", ["id", "name", "n"], ROWS, "kinds", None),
         ("Title\n1,Alfa,10\n2,Beta,20\n", ["column1", "column2", "column3"], ROWS, "alike", ["Title"]),
-        (WORLD_BANK, ["Country Name", "Country Code", "Indicator", "Indicator Code", "1961", "1960", "column7"], None, "numbers", None),
+        (
+            WORLD_BANK,
+            ["Country Name", "Country Code", "Indicator", "Indicator Code", "1961", "1960", "column7"],
+            None, "numbers", None,
+        ),
         # no heads
         ("price\n1,5\n2,5\n", None, None, None, None),
         ("name,,,\nA,1,2,3\nB,4,5,6\n", ["name", "column2", "column3", "column4"], None, "texts", []),
@@ -182,7 +186,8 @@ def test_cells_of_several_lines_in_a_tsv_stay_whole(tmp_path: Path) -> None:
 )
 def test_a_single_line_of_prose_is_no_table(text: str, tmp_path: Path) -> None:
     assert fault(text, tmp_path) == ("not_data", {"found": "text", "text": text.strip()})
-    assert read(text, tmp_path / "said" if (tmp_path / "said").mkdir() is None else tmp_path, format="csv")[0].rows == 0
+    (tmp_path / "said").mkdir()
+    assert read(text, tmp_path / "said", format="csv")[0].rows == 0
 
 
 @pytest.mark.parametrize("text", ["a,b\n", "name", "姓名,年龄\n", "First name, Last name, E-mail\n", "id;name"])

@@ -2,10 +2,8 @@
 
 import itertools
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import duckdb
 
@@ -20,51 +18,23 @@ from portal.engine import (
     row_count,
 )
 from portal.engine.broken_rows import Broken
-from portal.engine.columns import Column, readable
 from portal.engine.csv_dialect import Dialect
 from portal.engine.parts import Parts
 from portal.engine.reading import Reading
 from portal.engine.sniff import Sniffed
 from portal.engine.stop import Stop
-from portal.engine.values import MISFIT, TYPES, Type, cast, chosen, detection, identifier, literal, surviving
+from portal.engine.typed_copy import VECTOR, Converted, Misfit, Plan, Report, TypedCopy
+from portal.engine.values import TYPES, identifier, literal
 from portal.errors import Fault
 
-SAMPLE_ROWS = 20_000
-SAMPLE_CELLS = 1_000_000
 GROUP_ROWS = 61_440
 GROUP_CELLS = 600_000
 GROUP_BYTES = 24 * 1024 * 1024
 MANY_COLUMNS = 100  # each thread holds vectors of its own for each of them
-VECTOR = 2048  # DuckDB works in vectors of this many rows
 _PARTS = [VECTOR * n for n in (30, 20, 15, 12, 10, 6, 5, 4, 3, 2, 1)]
 MEMORY_MB = 256  # with less DuckDB writes with one thread only
 THREADS = 2
 WIDE = "wide"  # rows with more values than a table has columns: each is kept whole
-
-Report: TypeAlias = Callable[[float], object]
-
-
-@dataclass(frozen=True)
-class Converted:
-    """`skipped` rows were left out; `first_skipped` has line, reason and the beginning of the first one's text.
-    `wide`: so many columns, more than a table has, were kept as one of JSON. `bare`: its quotation marks are
-    characters like any other, which its beginning did not tell."""
-
-    rows: int
-    columns: list[Column]
-    skipped: int = 0
-    first_skipped: dict[str, Any] | None = None
-    sheet: str | None = None
-    wide: int | None = None
-    bare: bool = False
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What to read, and for each column (name, possible types of its text, how it is read if it is no text)."""
-
-    relation: str
-    columns: Sequence[tuple[str, Sequence[Type], str]]
 
 
 def convert(
@@ -144,7 +114,7 @@ def _converted(
                 files=(source, target),
                 folder=work,
             ) as connection:
-                job = _Job(connection, source, target, work, reading, group_rows, max_bytes, stop, report)
+                job = _Job(connection, target, group_rows, stop, report, source, work, reading, max_bytes)
                 if sniffed.format == "parquet":
                     return job.parquet()
                 if sniffed.dialect:
@@ -161,16 +131,11 @@ def _group(rows: int) -> int:
 
 
 @dataclass(frozen=True)
-class _Job:
-    connection: duckdb.DuckDBPyConnection
+class _Job(TypedCopy):
     source: Path
-    target: Path
     work: Path
     reading: Reading
-    group_rows: int
     max_bytes: int
-    stop: Stop
-    report: Report
 
     def csv(self, dialect: Dialect) -> Converted:
         """No reader's count is believed: it must be that of the rows that stand in the file."""
@@ -260,8 +225,8 @@ class _Job:
                 if format_ == "xlsx":
                     found = [ndjson_source.of_a_sheet(column) for column in found]
                 columns = [(column.name, column.candidates, column.expression) for column in found]
-                return self._typed(_Plan(ndjson_source.relation(files, found), columns), self._second_half)
-            except _Misfit:
+                return self._typed(Plan(ndjson_source.relation(files, found), columns), self._second_half)
+            except Misfit:
                 continue
             except duckdb.InvalidInputException:  # a key twice in one object
                 return None
@@ -270,7 +235,7 @@ class _Job:
     def _lines(self, files: str) -> Converted:
         """Each object whole, for those no table can hold."""
         try:
-            return self._copy(_Plan(ndjson_source.lines_relation(files), [("json", (), '"json"')]), [()], self.report)
+            return self._copy(Plan(ndjson_source.lines_relation(files), [("json", (), '"json"')]), [()], self.report)
         except duckdb.InvalidInputException as problem:
             raise ndjson_source.unreadable(str(problem)) from problem
 
@@ -278,60 +243,12 @@ class _Job:
         with parquet_source.damage():
             found = parquet_source.selection(self.connection, self.source, self.stop, max_bytes=self.max_bytes)
             columns = [(name, (), expression) for name, expression in found]
-            plan = _Plan(parquet_rows.relation(self.source), columns)
+            plan = Plan(parquet_rows.relation(self.source), columns)
             try:
                 return self._copy(plan, [()] * len(columns), self.report)
-            except _Misfit as misfit:
+            except Misfit as misfit:
                 raise Fault("parquet_corrupt") from misfit
 
     def _csv(self, relation: str, dialect: Dialect) -> Converted:
         columns = [(name, types, identifier(name)) for name, types in zip(dialect.names, dialect.types, strict=True)]
-        return self._typed(_Plan(relation, columns), self.report)
-
-    def _typed(self, plan: _Plan, report: Report) -> Converted:
-        """Types from the first rows; if a later value does not fit, from all rows."""
-        everything = [candidates for _, candidates, _ in plan.columns]
-        rows = max(VECTOR, min(SAMPLE_ROWS, SAMPLE_CELLS // len(everything)))
-        likely = self._detect(plan, f"(FROM {plan.relation} LIMIT {rows})", everything)
-        try:
-            return self._copy(plan, likely, report)
-        except _Misfit:
-            sure = self._detect(plan, plan.relation, likely, self._first_half)
-            return self._copy(plan, sure, self._second_half)
-
-    def _detect(
-        self, plan: _Plan, rows: str, candidates: Sequence[Sequence[Type]], report: Report | None = None
-    ) -> list[list[Type]]:
-        query = f"FROM {rows} SELECT {detection([name for name, _, _ in plan.columns], candidates)}"
-        answers = database.run(self.connection, query, self.stop, report)[0]
-        return surviving(answers, candidates)
-
-    def _copy(self, plan: _Plan, candidates: Sequence[Sequence[Type]], report: Report) -> Converted:
-        parts = []
-        for (name, possible, expression), kind in zip(plan.columns, chosen(candidates), strict=True):
-            parts.append(f"{cast(name, kind) if possible else expression} AS {identifier(name)}")
-        query = (
-            f"COPY (FROM {plan.relation} SELECT {', '.join(parts)}) TO {literal(str(self.target))} "
-            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {self.group_rows})"
-        )
-        try:
-            rows = database.run(self.connection, query, self.stop, report)[0][0]
-        except duckdb.ConversionException as problem:
-            raise _Misfit from problem
-        except duckdb.InvalidInputException as problem:
-            if MISFIT in str(problem):
-                raise _Misfit from problem
-            raise
-        self.connection.execute(f"FROM {parquet_rows.relation(self.target)} LIMIT 0")
-        written = self.connection.description or []
-        return Converted(rows, [Column(entry[0], readable(entry[1])) for entry in written])
-
-    def _first_half(self, share: float) -> None:
-        self.report(share / 2)
-
-    def _second_half(self, share: float) -> None:
-        self.report(0.5 + share / 2)
-
-
-class _Misfit(Exception):
-    """A value does not fit the type its column has been given."""
+        return self._typed(Plan(relation, columns), self.report)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from portal.engine import convert, download, encoding, sniff, unpack
 from portal.engine.columns import Column
-from portal.engine.convert import MEMORY_MB, THREADS, Converted
+from portal.engine.convert import MEMORY_MB, THREADS
 from portal.engine.download import Allow, Limits
 from portal.engine.guard import Policy
 from portal.engine.meter import Meter
@@ -18,6 +18,7 @@ from portal.engine.profile import profile
 from portal.engine.reading import Reading
 from portal.engine.sniff import Sniffed
 from portal.engine.stop import Stop
+from portal.engine.typed_copy import Converted
 from portal.errors import Fault
 
 _ENDINGS = re.compile(

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from portal.engine import parts
-from portal.engine.convert import Converted, convert
+from portal.engine.convert import convert
 from portal.engine.reading import Reading
 from portal.engine.sniff import sniff
 from portal.engine.stop import Stop
+from portal.engine.typed_copy import Converted
 from tests.engine.rows import first_rows, whole_rows
 
 

@@ -13,7 +13,7 @@ class Reading:
     """What is None is found out by the content. `quote` may be "" (none); `member` is a file in a zip archive,
     `sheet` one of a workbook; with `skip_broken` rows that cannot be read are left out and counted.
 
-    Lines of a text, or rows of a sheet: the first `skip_rows` are left out, whatever they hold (0: none), the names
+    Of the lines of CSV or TSV the first `skip_rows` are left out, whatever they hold (0: none), the names
     stand in `header_row` (the first is 1) and what is above it is left out, and so are the last `footer_rows`.
     """
 

@@ -13,6 +13,7 @@ from portal import limits
 from portal.api.schemas import Answer, Body
 from portal.api.schemas.tasks import Countdown, TaskFields
 from portal.engine.query import CONDITIONS_MAX, LIST_MAX, TEXT_MAX
+from portal.engine.reading import MOST_FOOTER, MOST_SKIPPED
 
 DataFormat = Literal["csv", "tsv", "json", "ndjson", "parquet", "xlsx"]
 Left = SkipJsonSchema[None]  # it may be left out, and is not described as null
@@ -73,6 +74,15 @@ class FetchParams(Body):
     delimiter: Annotated[str | Left, Field(description="One character, of CSV and TSV")] = None
     quote: Annotated[Literal["", '"', "'"] | Left, Field(description='Of CSV and TSV; "" is none at all')] = None
     header: Annotated[bool | Left, Field(description="Whether the first row of CSV or TSV holds names")] = None
+    skip_rows: Annotated[
+        int | Left,
+        Field(ge=0, le=MOST_SKIPPED, description="Leave out so many lines at the top of CSV or TSV; 0: none"),
+    ] = None
+    header_row: Annotated[
+        int | Left,
+        Field(ge=1, le=MOST_SKIPPED, description="The line with the names, from 1; those above it are left out"),
+    ] = None
+    footer_rows: Annotated[int, Field(ge=0, le=MOST_FOOTER, description="Leave out so many lines at the end")] = 0
     member: Annotated[Text, Field(description="The file to take of a zip archive")] = ""
     sheet: Annotated[Text, Field(description="The sheet to take of a workbook")] = ""
     skip_broken: Annotated[bool, Field(description="Leave out rows that cannot be read, and count them")] = False
@@ -138,6 +148,9 @@ class GivenFetch(Given):
     delimiter: str = ""
     quote: str = ""
     header: bool | Left = None
+    skip_rows: int | Left = None
+    header_row: int | Left = None
+    footer_rows: int = 0
     member: str = ""
     sheet: str = ""
     skip_broken: bool = False

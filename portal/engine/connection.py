@@ -106,7 +106,10 @@ class Connection(http.client.HTTPConnection):
             try:
                 # Not in wrap_socket(), where nobody could cut it: the plain socket is empty, the new one not known yet.
                 self.sock = ssl.create_default_context().wrap_socket(
-                    plain, server_hostname=self._address.host, do_handshake_on_connect=False
+                    plain,
+                    server_hostname=self._address.host,
+                    do_handshake_on_connect=False,
+                    suppress_ragged_eofs=False,  # an end that TLS did not announce is a break
                 )
                 self._watch.guard(self.sock)
                 self.sock.do_handshake()

@@ -1,19 +1,18 @@
 """An address becomes a file on disk: guarded at each hop, bounded in bytes and time, hashed, resumed after a fault."""
 
 import http.client
-import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import urljoin
 
-from portal.engine import guard
+from portal.engine import guard, ranges, redirects, response
 from portal.engine.connection import Connection, Watch
-from portal.engine.response import fault_of, noted, utf8
-from portal.engine.resume import Noted, Part, held
+from portal.engine.cookies import Cookies
+from portal.engine.ranges import Anew, Place
+from portal.engine.resume import Part, held
 from portal.engine.stop import Stop
 from portal.errors import Fault
 
@@ -21,14 +20,10 @@ USER_AGENT = "DataStation/1"
 CHUNK = 256 * 1024
 REPORT_SECONDS = 0.25
 REDIRECTS = {301, 302, 303, 307, 308}
-BUSY = {408, 425, 429}
 ALLOWED_BLOCK = 8 * 1024**2
 # A connection that breaks is made again at once: as long as each try brings so much, else so many times.
 PROGRESS, TRIES = 1024**2, 3
 AGAIN = {"connection_closed", "connection_failed", "too_slow", "no_answer"}
-
-_ENCODINGS = {"identity", "gzip", "x-gzip", "zstd"}
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 Report: TypeAlias = Callable[[int, int | None], object]
 Allow: TypeAlias = Callable[[int], object]
@@ -51,13 +46,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class Download:
-    """What arrived, as transferred: `bytes` and `sha256` are of the file at the path that was given."""
+    """What arrived, as transferred: `bytes` and `sha256` are of the file at the path that was given.
+
+    `ignored` are content codings that the server named and that code nothing. `is_unsized`: it never said how long the
+    file is, and its end was the end of the connection.
+    """
 
     bytes: int
     sha256: str
     final_url: str
     content_type: str | None
     filename: str | None
+    ignored: list[str] = field(default_factory=list)
+    is_unsized: bool = False
 
 
 def download(
@@ -108,10 +109,6 @@ class _Allowance:
             self._allow(-left)
 
 
-class _Anew(Exception):
-    """What lies here is not of what the server has now."""
-
-
 @dataclass(frozen=True)
 class _Fetch:
     url: str
@@ -123,37 +120,46 @@ class _Fetch:
     report: Report
     allowance: _Allowance
     part: Part
+    cookies: Cookies = field(default_factory=Cookies)
 
     def run(self) -> Download:
         self.part.take_up(self.url)
-        idle = 0
+        idle, mark, since = 0, self.part.size, time.monotonic()
         while True:
             before = self.part.size
             try:
-                return self._once()
-            except _Anew:
+                if came := self._once():
+                    return came
+            except Anew:
                 idle += 1
                 self.part.start_over()
+                mark, since = 0, time.monotonic()
                 if idle >= TRIES:
-                    raise Fault("bad_answer") from None
+                    raise Fault("parts_disagree", passing=True) from None
             except (OSError, http.client.HTTPException, Fault) as problem:
                 self.stop.check()
                 fault = self.fault(problem)
                 idle = 0 if self.part.size - before >= PROGRESS else idle + 1
-                can_go_on = self.part.noted and self.part.noted.validator and self.part.size
                 again = isinstance(fault, Fault) and fault.code in AGAIN and not self.watch.overran
-                if not (again and can_go_on and idle < TRIES):
+                if not (again and ranges.can_go_on(self.part) and idle < TRIES):
                     raise fault from problem
                 self.watch.renew()
                 self.stop.check()
+            else:  # a part, which servers may send of what was asked for: the next one
+                now = time.monotonic()
+                if now - since > self.limits.stall_seconds:
+                    if self.part.size - mark < self.limits.stall_rate * (now - since):
+                        raise Fault("too_slow", passing=True)
+                    mark, since = self.part.size, now
 
     def fault(self, problem: Exception) -> Exception:
         """What to say of it."""
         if isinstance(problem, Fault):
             return problem
-        return self._out_of_time("no_answer") if self.watch.expired else fault_of(problem)
+        return self._out_of_time("no_answer") if self.watch.expired else response.fault_of(problem)
 
-    def _once(self) -> Download:
+    def _once(self) -> Download | None:
+        """None when it was a part, and more has to be asked for."""
         url, secure, origin = self.url, False, None
         for _ in range(self.limits.max_redirects + 1):
             address = guard.check_url(url, self.policy)
@@ -168,89 +174,66 @@ class _Fetch:
                 origin = origin if origin == here else ("", "", 0)
                 connection.request("GET", address.target, headers=self._headers(address, own=origin == here))
                 self.watch.allow(self.limits.stall_seconds)
-                with connection.getresponse() as response:
+                with connection.getresponse() as answer:
                     if self.watch.expired:  # headers that were cut look like headers that ended
                         raise self._out_of_time("no_answer")
-                    location = response.headers["Location"]
-                    if response.status not in REDIRECTS or not location:
-                        return self._take(response, address)
-                    url = urljoin(address.url, utf8(location.strip()))
+                    self.cookies.keep(answer, address)
+                    location = answer.headers["Location"]
+                    if answer.status not in REDIRECTS or not location:
+                        return self._take(answer, address)
+                    url = redirects.followed(address, location)
         raise Fault("too_many_redirects", limit=self.limits.max_redirects)
 
     def _headers(self, address: guard.Address, *, own: bool) -> dict[str, str]:
-        given = self.headers if own else {}
+        given = {name: value for name, value in self.headers.items() if name.lower() != "cookie"} if own else {}
+        theirs = [value for name, value in self.headers.items() if name.lower() == "cookie" and own]
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*"}
         replaced = {name.lower() for name in given}
-        headers = {name: value for name, value in headers.items() if name.lower() not in replaced} | dict(given)
+        headers = {name: value for name, value in headers.items() if name.lower() not in replaced} | given
+        if cookies := self.cookies.of(address, ";".join(theirs)):
+            headers["Cookie"] = cookies
         headers |= {"Host": address.authority, "Accept-Encoding": "identity"}
         lies = self.part.noted
         if lies and lies.validator and self.part.size:
             headers |= {"Range": f"bytes={self.part.size}-", "If-Range": lies.validator}
         return headers
 
-    def _take(self, response: http.client.HTTPResponse, address: guard.Address) -> Download:
-        said = noted(self.url, response, address)
-        if response.status == 416 and self.part.noted:
-            if self._is_whole(response, said):
-                return self._done(self.part.noted)
-            raise _Anew
-        self._check(response)
-        if not self._goes_on(response, said):
-            if response.status == 206:  # of another state, or another part: ask anew for all of it
-                raise _Anew
-            self.part.start_over()
-            self.part.note(said)
-        self._receive(response)
-        return self._done(self.part.noted or said)
-
-    def _done(self, of: Noted) -> Download:
-        return Download(self.part.size, self.part.digest.hexdigest(), of.final_url, of.content_type, of.filename)
-
-    def _same(self, said: Noted) -> bool:
-        """Whether the server still has what a part of lies here, as far as it says."""
-        lies = self.part.noted
-        if lies is None:
-            return False
-        pairs = ((lies.etag, said.etag), (lies.modified, said.modified))
-        return all(one == other for one, other in pairs if one and other)
-
-    def _goes_on(self, response: http.client.HTTPResponse, said: Noted) -> bool:
-        if response.status != 206 or not self.part.noted or not self._same(said):
-            return False
-        place = _RANGE.fullmatch((response.headers["Content-Range"] or "").strip())
-        if not place or int(place[1]) != self.part.size:
-            return False
-        total = self.part.noted.total
-        return total is None or place[3] == "*" or int(place[3]) == total
-
-    def _is_whole(self, response: http.client.HTTPResponse, said: Noted) -> bool:
-        """A range behind the end: all of it lies here, if the file is still as long."""
-        length = (response.headers["Content-Range"] or "").strip().removeprefix("bytes */")
-        return self._same(said) and length == str(self.part.size) == str(self.part.noted and self.part.noted.total)
-
-    def _check(self, response: http.client.HTTPResponse) -> None:
-        status = response.status
-        if status in (404, 410):
-            raise Fault("http_not_found", status=status)
-        if status in (401, 403, 407):
-            raise Fault("http_forbidden", status=status)
-        if status not in (200, 203, 206) or (status == 206 and not self.part.noted):
-            raise Fault("http_status", passing=status >= 500 or status in BUSY, status=status)
-        encoding = (response.headers["Content-Encoding"] or "identity").strip().lower()
-        if encoding not in _ENCODINGS:
-            raise Fault("format_not_supported", found=encoding)
-        if (response.length or 0) > self.limits.max_bytes - (self.part.size if status == 206 else 0):
+    def _take(self, answer: http.client.HTTPResponse, address: guard.Address) -> Download | None:
+        said = response.noted(self.url, answer, address)
+        if answer.status == 416 and ranges.can_go_on(self.part):
+            if ranges.ends_here(answer, said, self.part):
+                return self._done(address)
+            raise Anew
+        response.check(answer, self.url, address.url)
+        place = ranges.place_of(answer, said, self.part)
+        if (answer.length or 0) > self.limits.max_bytes - (self.part.size if place.is_part else 0):
             raise Fault("too_large", limit=self.limits.max_bytes)
+        if not place.is_part:
+            self.part.start_over()
+        begun = self.part.noted or said
+        if begun.total != place.total or not self.part.noted:
+            self.part.note(replace(begun, total=place.total))
+        self._receive(answer, place)
+        if place.is_part and self.part.size != place.total:
+            return None
+        is_unsized = place.end is None and not answer.chunked
+        return self._done(address, is_unsized=is_unsized)
 
-    def _receive(self, response: http.client.HTTPResponse) -> None:
+    def _done(self, address: guard.Address, *, is_unsized: bool = False) -> Download:
+        size, digest, of = self.part.size, self.part.digest.hexdigest(), self.part.noted
+        kind, name, codings = (of.content_type, of.filename, of.codings) if of else (None, None, [])
+        ignored = response.ignored_codings(codings)
+        return Download(size, digest, address.url, kind, name, ignored, is_unsized)
+
+    def _receive(self, answer: http.client.HTTPResponse, place: Place) -> None:
         limits, watch, part = self.limits, self.watch, self.part
-        begin, coming = part.size, response.length
-        total = None if coming is None else begin + coming
-        mark, since = begin, time.monotonic()
+        mark, since = part.size, time.monotonic()
         watch.allow(limits.stall_seconds)
-        self.report(part.size, total)
-        while chunk := self._read(response):
-            self.allowance.use(len(chunk), CHUNK if total is None else total - part.size)
+        self.report(part.size, place.total)
+        while chunk := self._read(answer):
+            if place.end is not None and part.size + len(chunk) > place.end:
+                raise Anew
+            self.allowance.use(len(chunk), CHUNK if place.end is None else place.end - part.size)
             part.add(chunk)
             if part.size > limits.max_bytes:
                 raise Fault("too_large", limit=limits.max_bytes)
@@ -258,15 +241,15 @@ class _Fetch:
             if part.size - mark >= limits.stall_rate * limits.stall_seconds and now - since > REPORT_SECONDS:
                 mark, since = part.size, now
                 watch.allow(limits.stall_seconds)
-            self.report(part.size, total)
-        if total is not None and part.size != total:
-            raise Fault("connection_closed", passing=True, received=part.size, total=total)
-        self.report(part.size, total)
+            self.report(part.size, place.total)
+        if place.end is not None and part.size != place.end:
+            raise Fault("connection_closed", passing=True, received=part.size, total=place.total or place.end)
+        self.report(part.size, place.total)
 
-    def _read(self, response: http.client.HTTPResponse) -> bytes:
+    def _read(self, answer: http.client.HTTPResponse) -> bytes:
         """The next bytes, or b"" at the end. A cut socket looks like an end, too, and must not be taken for one."""
         try:
-            chunk = response.read1(CHUNK)
+            chunk = answer.read1(CHUNK)
         except (OSError, ValueError, http.client.HTTPException) as problem:
             self.stop.check()
             if self.watch.expired:

@@ -42,7 +42,9 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffd\ud800-\udfff]")
-_TARGET_SAFE = "/?:@!$&'()*+,;=-._~%[]"
+# What browsers send as it is written, so that what was signed stays what was signed.
+_PATH_SAFE = "/:@!$&'()*+,;=-._~%[]|"
+_QUERY_SAFE = _PATH_SAFE + "?{}^`"
 _ABSENT = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}  # none, or one without an address
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -94,7 +96,8 @@ def check_url(url: str, policy: Policy) -> Address:
     if "@" in parts["authority"]:
         raise Fault("url_credentials")
     host, port = _split(parts["authority"], _DEFAULT_PORTS[scheme])
-    target = quote(parts["target"], safe=_TARGET_SAFE)
+    path, mark, query = parts["target"].partition("?")
+    target = quote(path, safe=_PATH_SAFE) + mark + quote(query, safe=_QUERY_SAFE)
     address = Address(scheme, host, port, target if target.startswith("/") else f"/{target}")
     if (host, port) in policy.allow_hosts:
         return address

@@ -1,12 +1,12 @@
 """What lies of a download, so that it can go on: the file, held by one process, and what the server said of it."""
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
@@ -18,14 +18,17 @@ _PIECE = 4 * 1024**2
 
 @dataclass(frozen=True)
 class Noted:
-    """What a server said of the file it sends. `etag` is a strong one, as it was written, or None."""
+    """What a server said of the file it sends. `etag` is a strong one, as it was written, or None; so is `modified`.
 
-    url: str
-    final_url: str
+    `address` is the SHA-256 of what was asked for, which may hold a secret.
+    """
+
+    address: str
     etag: str | None
     modified: str | None
     total: int | None
     content_type: str | None
+    codings: list[str]
     filename: str | None
 
     @property
@@ -33,20 +36,29 @@ class Noted:
         """What `If-Range` takes: without it nobody can tell whether what comes belongs to what lies here."""
         return self.etag or self.modified
 
+    def is_of_the_same(self, said: "Noted") -> bool:
+        """Whether what a server sends now is surely of the version that lies here: it repeats what was asked by."""
+        pairs = [(self.etag, said.etag), (self.modified, said.modified)]
+        repeats = said.etag == self.etag if self.etag else said.modified == self.modified
+        return bool(self.validator) and repeats and all(one == other for one, other in pairs if one and other)
+
 
 class Part:
     """The file at `path` as far as it came, open and held; `digest` is of what lies there."""
 
     def __init__(self, path: Path, file: IO[bytes], stop: Stop) -> None:
         self.file, self._note, self._stop = file, path.with_name(path.name + ".json"), stop
-        self.digest = hashlib.sha256()
+        self.digest = sha256()
         self.size = 0
         self.noted: Noted | None = None
 
     def take_up(self, url: str) -> None:
         """Go on with what lies here, if it is of this address and can be told from another state of it."""
         noted = self._read()
-        if noted is None or noted.url != url or not noted.validator:
+        address = sha256(url.encode(errors="surrogatepass")).hexdigest()
+        length = self.file.seek(0, os.SEEK_END)
+        too_long = noted is not None and noted.total is not None and length > noted.total
+        if noted is None or noted.address != address or not noted.validator or too_long:
             self.start_over()
             return
         self.file.seek(0)
@@ -61,7 +73,7 @@ class Part:
         if self.file.seek(0, os.SEEK_END):
             self.file.seek(0)
             self.file.truncate()
-        self.digest, self.size, self.noted = hashlib.sha256(), 0, None
+        self.digest, self.size, self.noted = sha256(), 0, None
 
     def note(self, noted: Noted) -> None:
         """Before the first byte comes; whole or not at all."""

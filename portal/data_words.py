@@ -6,6 +6,12 @@ from flask_babel import lazy_gettext
 
 _ = lazy_gettext
 
+_LOG_IN_PAGE = _(
+    "A web page came instead of data: the server wants a log-in, at %(login)s. Use an address that needs none, or give "
+    "what lets you in as a request header."
+)
+_SHARE_PAGE = _("This is a web page about the file, not the file. The file itself is at %(offered)s.")
+
 DATA_SENTENCES: dict[str, Any] = {
     # what a fetch is doing
     "connecting": _("Connecting"),
@@ -30,6 +36,10 @@ DATA_SENTENCES: dict[str, Any] = {
     "url_malformed": _("This is not a web address. It should look like https://example.com/data.csv."),
     "url_scheme": _("Only http and https addresses can be fetched, not %(scheme)s."),
     "url_credentials": _("Leave user name and password out of the address."),
+    "url_hidden": _(
+        "A part of this address is hidden (…), as signatures and tokens are wherever addresses are shown. Enter the "
+        "address as you were given it."
+    ),
     "url_port": _("Port %(port)s may not be fetched from. Ask your administrator to allow it."),
     "url_not_allowed": _(
         "This address may not be fetched: it is not on the public internet. An administrator can allow servers of your "
@@ -50,7 +60,21 @@ DATA_SENTENCES: dict[str, Any] = {
     "bad_answer": _("The server's answer is not HTTP as we know it."),
     "http_not_found": _("The server has nothing at this address (%(status)s). Check the address."),
     "http_forbidden": _("The server does not give this to us (%(status)s). Use an address that needs no log-in."),
+    "http_forbidden.expired": _(
+        "The server does not give this to us (%(status)s). The link is signed and may have expired: ask for a new one."
+    ),
     "http_status": _("The server answered with an error (%(status)s)."),
+    "http_status.expired": _(
+        "The server answered with an error (%(status)s). The link is signed and may have expired: ask for a new one."
+    ),
+    "http_status.partial": _(
+        "The server sent only a part of the file (%(status)s) although all of it was asked for. Try again later, or "
+        "use another address."
+    ),
+    "parts_disagree": _(
+        "The server's answers do not fit together: the file changed on the way, or its parts are not what they are "
+        "said to be. Try again later."
+    ),
     "redirect_insecure": _("The server leads from https to http, which we do not follow."),
     "too_many_redirects": _("The server leads in circles: more than %(limit)s redirects."),
     "no_answer": _("The server did not answer in time. Try again later."),
@@ -66,10 +90,14 @@ DATA_SENTENCES: dict[str, Any] = {
     "not_data.text": _(
         "This is a line of text, not a table: “%(text)s”. If it holds the names of columns, say that the format is CSV."
     ),
+    "not_data.login": _LOG_IN_PAGE,
+    "not_data.share_page": _SHARE_PAGE,
     "format_not_supported": _(
         "Files of this format (%(found)s) are not read. Use CSV, TSV, JSON, NDJSON, Parquet or Excel."
     ),
     "not_what_it_says": _("You said %(said)s, but the file is %(found)s. Choose that format, or leave it open."),
+    "not_what_it_says.login": _LOG_IN_PAGE,
+    "not_what_it_says.share_page": _SHARE_PAGE,
     "not_utf8": _("Line %(line)s is not UTF-8 text. Choose the file's encoding, or save it as UTF-8."),
     "not_text_in": _("Line %(line)s is not %(encoding)s text. Choose another encoding."),
     "encoding_not_supported": _("The text is %(found)s. Save the file as UTF-8."),

@@ -180,6 +180,7 @@ SENTENCES = {
     "polls_too_many": _("This is asked too often. Ask again in a few seconds."),
     "result_deleted": _("The data was deleted. Run it again to have it anew."),
     "result_expired": _("The data was kept as long as promised and is gone. Run it again to have it anew."),
+    "nothing_offered": _("No other address is offered for this task."),
     "task_ended": _("This task has ended; there is nothing to cancel."),
     "worker_lost": _(
         "The worker stopped three times while it ran this task. Run it again; if it stays, the file may be too heavy."

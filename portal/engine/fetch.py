@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from portal.engine import convert, download, encoding, sniff, unpack
+from portal.engine import convert, download, encoding, sniff, unpack, web_pages
 from portal.engine.columns import Column
 from portal.engine.convert import MEMORY_MB, THREADS
 from portal.engine.download import Allow, Limits
@@ -49,12 +49,13 @@ class Web:
 
 @dataclass(frozen=True)
 class Local:
-    """A file on this machine, which is only read."""
+    """A file on this machine, which is only read; `found`: what was taken for granted of how it came."""
 
     path: Path
     name: str
     bytes: int
     sha256: str
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 Source: TypeAlias = Web | Local
@@ -74,7 +75,6 @@ class Fetched:
     source_sha256: str
     stored_bytes: int
     stored_sha256: str
-    final_url: str
     suggested_name: str
     found: dict[str, Any] = field(default_factory=dict)
     profile: list[dict[str, Any]] = field(default_factory=list)
@@ -124,7 +124,13 @@ class _Fetch:
     meter: Meter
 
     def run(self, source: Source) -> Fetched:
-        came = self._downloaded(source) if isinstance(source, Web) else source
+        if isinstance(source, Local):
+            return self._read(source)
+        with web_pages.explaining(source.url, source.path) as page:
+            came, page.reached = self._downloaded(source)
+            return self._read(came)
+
+    def _read(self, came: Local) -> Fetched:
         self.measured(came.bytes)
         plain, peeled = self._unpacked(came.path)
         sniffed = sniff.sniff(plain, self.reading)
@@ -149,15 +155,15 @@ class _Fetch:
             source_sha256=came.sha256,
             stored_bytes=target.stat().st_size,
             stored_sha256=stored_sha256,
-            final_url=source.url if isinstance(source, Web) else "",
             suggested_name=suggested_name(came.name),
-            found=_found(sniffed, converted, peeled, self.reading),
+            found=_found(sniffed, converted, peeled, self.reading) | came.found,
             profile=found,
             skipped=converted.skipped,
             first_skipped=converted.first_skipped,
         )
 
-    def _downloaded(self, source: Web) -> Local:
+    def _downloaded(self, source: Web) -> tuple[Local, str]:
+        """The file, and the address that it came from in the end."""
         self.meter.step("connecting", _CONNECTING)
         begun = False
 
@@ -180,7 +186,9 @@ class _Fetch:
         )
         host = came.final_url.partition("://")[2].partition("/")[0]
         name = came.filename if came.filename and _ENDINGS.sub("", came.filename) else host
-        return Local(source.path, name, came.bytes, came.sha256)
+        assumed = {"ignored_codings": came.ignored, "unsized": came.is_unsized}
+        found = {key: value for key, value in assumed.items() if value}
+        return Local(source.path, name, came.bytes, came.sha256, found), came.final_url
 
     def _unpacked(self, path: Path) -> tuple[Path, list[str]]:
         if unpack.packing_of(path):

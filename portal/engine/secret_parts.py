@@ -7,14 +7,15 @@ HIDDEN = "…"
 _PARAM = re.compile(r"([?&;#])([^=&;#?]*)=([^&;#]*)")
 # Names of parameters, as words: X-Amz-Signature, sig, q-ak, OSSAccessKeyId, auth_key, access_token, rlkey, …
 _SIGNED = re.compile(
-    r"sig|sign|signature|token|hmac|hash|digest|auth|ticket|jwt|policy|(?:auth|secure|verify|sec).?key|txsecret|wssecret|"
-    r".*signature|.*token|.*sign|.*[-_.]sig"
+    r"sig|hmac|hash|digest|auth|ticket|jwt|policy|(?:.*[-_.])?sign|.*signature|.*token|.*[-_.]sig|"
+    r"(?:auth|secure|verify)[-_.]?key|txsecret|wssecret"
 )
 _SECRET = re.compile(
-    r"key|.*[-_.]key|.*apikey|.*authkey|.*(?:access|secret|private|resource|auth|rl|account).?key(?:id)?|.*accessid|"
-    r".*keyid|.*key-pair-id|.*[-_.]ak|ak|sk|.*secret.*|.*credential.*|.*passw(?:or)?d|pass|pwd|.*[-_.]pwd|"
-    r".*passphrase|code|.*session(?:id)?|sid|sess|cookie|nonce|otp|pin|.*authorization|.*bearer.*"
+    r"key|ak|sk|pass|pwd|sid|sess|otp|pin|.*[-_.](?:key|ak|sk|pwd)|.*(?:api|auth|access|secret|private|resource|rl)key|"
+    r".*access[-_.]?(?:key)?[-_.]?id|.*key[-_.]?(?:pair[-_.]?)?id|.*secret.*|.*credential.*|.*passw(?:or)?d|"
+    r".*passphrase|.*session(?:[-_.]?id)?|.*authorization|.*bearer.*"
 )
+_NAMES_A_FILE = {"id"}  # and is no secret, long and random as it may be
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_\-+/=.~:]{32,}")
 
 
@@ -40,7 +41,8 @@ def is_signed(address: str) -> bool:
 
 def _is_secret(name: str, value: str) -> bool:
     plain = _plain(name)
-    return bool(_SIGNED.fullmatch(plain) or _SECRET.fullmatch(plain) or _RANDOM.fullmatch(unquote_plus(value)))
+    is_random = plain not in _NAMES_A_FILE and _RANDOM.fullmatch(unquote_plus(value))
+    return bool(_SIGNED.fullmatch(plain) or _SECRET.fullmatch(plain) or is_random)
 
 
 def _plain(name: str) -> str:

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from portal.engine import secret_parts
 from portal.models import Task
 from portal.models.tasks import LIVE
 
@@ -18,6 +19,8 @@ _WIDEST = 10
 
 class TaskCopy(BaseModel):
     """One task as of `version`. `message` and `error` are `{code, params}`; `wording` makes sentences of them.
+
+    Secrets in the address are hidden: what fetches it asks `runs.address_of`.
 
     `place` (1 is next) and `expected_start` are guesses about a task that waits, None where there is none.
     """
@@ -44,6 +47,11 @@ class TaskCopy(BaseModel):
     finished_at: datetime | None
     place: int | None = None
     expected_start: datetime | None = None
+
+    @field_validator("params")
+    @classmethod
+    def _hide_secrets(cls, params: dict[str, Any]) -> dict[str, Any]:
+        return params | {"url": secret_parts.shown(params["url"])} if params.get("url") else params
 
     @property
     def is_live(self) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from portal import access, jobs
-from portal.engine import csv_dialect, export, guard, query
+from portal.engine import csv_dialect, export, guard, query, secret_parts
 from portal.engine.columns import Column
 from portal.engine.export import Wanted
 from portal.engine.fetch import suggested_name
@@ -105,6 +105,8 @@ def _source(user: User, params: dict[str, Any]) -> tuple[dict[str, str], str]:
         return {"upload": str(sent.uuid)}, suggested_name(sent.name)
     if not url:
         raise Invalid("required", field="params.url")
+    if secret_parts.is_hidden(url):
+        raise Invalid("url_hidden", field="params.url")
     try:
         guard.check_url(url, fetch_policy())
     except Fault as fault:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 
 from portal import limits
 from portal.extensions import db, settings
@@ -48,6 +48,11 @@ def claim(uuid: UUID, worker: str) -> TaskCopy | None:
     )
     task = db.session.scalar(query)
     return publish(task) if task else None
+
+
+def address_of(run: TaskCopy) -> str:
+    """What its fetch asks, with the secrets that copies hide."""
+    return str(db.session.scalar(select(Task.params["url"].as_string()).where(Task.uuid == run.uuid)))
 
 
 def _held(run: TaskCopy, *also: ColumnElement[bool], **values: Any) -> Task | None:

@@ -13,7 +13,7 @@ from portal.errors import Conflict, Denied, Invalid, NotFound, TooMany, Unavaila
 from portal.extensions import db, settings
 from portal.models import Dataset, Export, Task, TaskEvent, User
 from portal.models.tasks import ENDED, LIVE, STATUSES, WAITING
-from portal.services import after_commit, keys, live, quotas, refused_addresses, request_headers, storage
+from portal.services import after_commit, keys, live, offers, quotas, refused_addresses, request_headers, storage
 from portal.services.copies import RETRYABLE, TaskCopy, copy_of
 from portal.services.events import NOBODY, Visitor
 from portal.services.paging import Page, json_bytes, page
@@ -170,10 +170,11 @@ def retried_as(uuid: UUID) -> UUID | None:
     return db.session.scalar(select(Task.uuid).where(Task.retry_of == uuid))
 
 
-def retry(user: User, uuid: UUID, **changed: Any) -> TaskCopy:
+def retry(user: User, uuid: UUID, *, offered: bool = False, **changed: Any) -> TaskCopy:
     """Run an ended task again, as a new one; asked again, the same one. `Conflict` unless it failed or was ended.
 
-    `changed` are params that are new, such as `skip_broken`.
+    `offered`: fetch the file's own address, which the task's error offers. `changed` are params that are new, such as
+    `skip_broken`.
     """
     quotas.one_at_a_time(user)
     before = get_for(user, uuid)
@@ -182,6 +183,8 @@ def retry(user: User, uuid: UUID, **changed: Any) -> TaskCopy:
         return copy_of(again)
     if before.status not in RETRYABLE:
         raise Conflict("task_not_retryable")
+    if offered:
+        changed["url"] = offers.address_of(before)
     return _once_more(user, before, retry_of=uuid, **changed)
 
 
@@ -198,10 +201,11 @@ def _once_more(user: User, before: Task, retry_of: UUID | None = None, **changed
     except NotFound:
         raise Conflict("source_gone") from None
     storage.check_room(user)
-    if names := before.params.get("headers"):
+    names = before.params.get("headers") if offers.is_of_one_server(before.params, checked) else None
+    if names:
         checked["headers"] = names
     task = _add(user, before.kind, checked, retry_of=retry_of)
-    if not request_headers.hand_on(before, task) and names:
+    if names and not request_headers.hand_on(before, task):
         raise Conflict("headers_erased")
     return copy_of(task)
 

@@ -11,6 +11,7 @@ from jinja2 import pass_context
 from jinja2.filters import FILTERS
 
 from portal import devices, formats, wording
+from portal.engine import secret_parts
 from portal.errors import BadRequest, Forbidden
 from portal.extensions import login, settings
 from portal.web import (
@@ -63,6 +64,7 @@ def init_app(app: Flask, babel: Babel) -> None:
     app.jinja_env.globals["format_datetime"] = format_datetime
     app.jinja_env.globals["captcha_offered"] = offered
     app.jinja_env.filters["sentence"] = wording.sentence
+    app.jinja_env.filters["shown_address"] = secret_parts.shown
     app.jinja_env.filters["told"] = wording.event_sentence
     app.jinja_env.filters["timeline"] = wording.timeline_sentence
     app.jinja_env.filters["device"] = devices.device

@@ -153,6 +153,8 @@ def retry(uuid: UUID) -> ResponseReturnValue:
     chosen: dict[str, Any] = {name: value for name in ("member", "sheet") if (value := request.form.get(name))}
     if request.form.get("skip_broken"):
         chosen["skip_broken"] = True
+    if request.form.get("offered"):
+        chosen["offered"] = True
     try:
         task = tasks.retry(guards.user(), uuid, **chosen)
     except (Conflict, Invalid, TooMany, Unavailable) as error:

@@ -37,9 +37,10 @@ def fetch(self: Any, task_uuid: str) -> None:
 def _fetch(run: Run) -> None:
     config, owner, params = settings(), run.copy.owner_id, run.copy.params
     upload = uploads.of_run(owner, params) if "upload" in params else None
+    address = runs.address_of(run.copy)
     headers = request_headers.opened(run.copy)
     db.session.commit()  # no connection is held while it works
-    with _source(run, upload, headers) as source, _noting_refusals(run):
+    with _source(run, upload, address, headers) as source, _noting_refusals(run):
         work = partial(
             fetching.to_parquet,
             source,
@@ -75,10 +76,10 @@ def _noting_refusals(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _source(run: Run, upload: Upload | None, headers: dict[str, str]) -> Iterator[fetching.Source]:
+def _source(run: Run, upload: Upload | None, address: str, headers: dict[str, str]) -> Iterator[fetching.Source]:
     """Where the bytes come from: an address, or a file that was sent."""
     if upload is None:
-        yield fetching.Web(run.copy.params["url"], headers, run.kept / "source")
+        yield fetching.Web(address, headers, run.kept / "source")
         return
     with gateways().store.opened(upload.store_key, upload.sha256, whole=True) as path:
         yield fetching.Local(path, upload.name, upload.bytes, upload.sha256)

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from flask import request
-from pydantic import AliasChoices, AliasPath, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, BeforeValidator, Field
 
 from portal import limits
 from portal.api.schemas import Answer, Body
+from portal.engine import secret_parts
 from portal.errors import Invalid
 
 _WHERE = (
@@ -37,7 +38,7 @@ class DatasetAnswer(Answer):
     uuid: UUID
     name: str
     description: str
-    source_url: str
+    source_url: Annotated[str, AfterValidator(secret_parts.shown)]  # those of 0.1 are whole
     source_name: str
     rows: int
     bytes: Annotated[int, Field(validation_alias=AliasChoices("bytes", "source_bytes"))]

@@ -66,6 +66,7 @@ class TaskBody(Body):
 
 class RetryQuery(BaseModel):
     skip_broken: Annotated[bool, Field(description="leave out the rows of a fetch that cannot be read")] = False
+    offered: Annotated[bool, Field(description="fetch the address that `error_params.offered` names instead")] = False
 
 
 class TasksQuery(PageQuery):
@@ -84,6 +85,8 @@ class TasksQuery(PageQuery):
 class TaskFields(Answer):
     """One task. `message` says what it is doing, `error_message` why it failed, both for people.
 
+    `error_params` are what the latter is made with. Signatures, tokens and keys in an address are answered as `…`.
+
     `place` in the queue (1 is next) and `expected_start` are guesses, null when nobody knows; it does not start before
     `starts_at`. Ask again in `poll_after` seconds; 0 says that it has ended. `retry_of` is the task it runs again.
     """
@@ -97,6 +100,7 @@ class TaskFields(Answer):
     progress: Annotated[int, Field(ge=0, le=100)]
     message: str
     error_code: Annotated[str | None, Field(description="Why it failed; the tag `errors` lists what it may be")]
+    error_params: dict[str, Any] | None
     error_message: str | None
     attempt: int
     retry_of: UUID | None
@@ -147,6 +151,7 @@ def dump(copy: TaskCopy) -> dict[str, Any]:
         starts_at=copy.next_run_at,
         message=sentence(copy.message) if copy.message else "",
         error_code=copy.error["code"] if copy.error else None,
+        error_params=copy.error["params"] if copy.error else None,
         error_message=sentence(copy.error) if copy.error else None,
         poll_after=poll_after(copy),
     ).model_dump(mode="json")

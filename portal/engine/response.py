@@ -4,6 +4,7 @@ import errno
 import http.client
 import ssl
 from datetime import UTC, datetime
+from email.errors import MissingHeaderBodySeparatorDefect
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
@@ -90,11 +91,14 @@ def ignored_codings(codings: list[str]) -> list[str]:
 
 
 def _check_framing(response: http.client.HTTPResponse) -> None:
-    """Raises `Fault('bad_answer')` where nobody can tell the end of the body."""
+    """Raises `Fault('bad_answer')` where nobody can tell the end of the body.
+
+    That is so, too, behind a line that is no header: of those that stand after it nothing is known.
+    """
     transfer = ",".join(response.headers.get_all("Transfer-Encoding", [])).strip().lower()
     lengths = {length.strip() for said in response.headers.get_all("Content-Length", []) for length in said.split(",")}
     if (
-        response.headers.defects  # a line that is none: whatever stood behind it was not read
+        any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in response.headers.defects)
         or (transfer not in ("", "identity") and (transfer != "chunked" or not response.chunked))
         or len(lengths) > 1
         or not all(length.isascii() and length.isdigit() for length in lengths)

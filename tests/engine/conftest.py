@@ -41,9 +41,17 @@ def stop() -> Stop:
 
 @pytest.fixture
 def fetch(tmp_path: Path, policy: Policy, limits: Limits, stop: Stop) -> Fetch:
-    """`fetch(url, meter=…, headers=…, any limit, and what the user says of the file)`."""
+    """`fetch(url, meter=…, headers=…, policy=…, any limit, and what the user says of the file)`."""
+    usual = policy
 
-    def run(url: str, *, meter: Meter | None = None, headers: dict[str, str] | None = None, **said: Any) -> Fetched:
+    def run(
+        url: str,
+        *,
+        meter: Meter | None = None,
+        headers: dict[str, str] | None = None,
+        policy: Policy | None = None,
+        **said: Any,
+    ) -> Fetched:
         changed = {name: said.pop(name) for name in list(said) if name in Limits.__dataclass_fields__}
         work = tmp_path / "work"
         work.mkdir(exist_ok=True)
@@ -51,7 +59,7 @@ def fetch(tmp_path: Path, policy: Policy, limits: Limits, stop: Stop) -> Fetch:
             Web(url, headers or {}, tmp_path / "source"),
             work,
             reading=Reading(**said),
-            policy=policy,
+            policy=policy or usual,
             limits=replace(limits, **changed),
             stop=stop,
             meter=meter or Meter(),

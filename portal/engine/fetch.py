@@ -156,7 +156,7 @@ class _Fetch:
             stored_bytes=target.stat().st_size,
             stored_sha256=stored_sha256,
             suggested_name=suggested_name(came.name),
-            found=_found(sniffed, converted, peeled, self.reading) | came.found,
+            found={**_found(sniffed, converted, peeled, self.reading), **came.found},
             profile=found,
             skipped=converted.skipped,
             first_skipped=converted.first_skipped,

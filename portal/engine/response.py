@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.errors import MissingHeaderBodySeparatorDefect
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
+from typing import Any
 
 from portal.engine import file_names, secret_parts
 from portal.engine.guard import Address
@@ -72,7 +73,7 @@ def check(response: http.client.HTTPResponse, *addresses: str) -> None:
     """Raises `Fault` for an answer that brings no file, or one in a form that cannot be read; `addresses` are those
     that led to it."""
     status = response.status
-    signed = {"reason": "expired"} if any(map(secret_parts.is_signed, addresses)) else {}
+    signed: dict[str, Any] = {"reason": "expired"} if any(map(secret_parts.is_signed, addresses)) else {}
     if status in ABSENT:
         raise Fault("http_not_found", status=status)
     if status in REFUSED:

@@ -4,6 +4,7 @@ import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tests.engine.servers import head
 
@@ -56,17 +57,17 @@ def answer(
     return lambda _: head(status, **said) + sent
 
 
-def full(content: bytes = CONTENT, **more: object) -> Answer:
-    return answer("200 OK", content, **more)  # type: ignore[arg-type]  # they are those of `answer`
+def full(content: bytes = CONTENT, **more: Any) -> Answer:
+    return answer("200 OK", content, **more)
 
 
-def part(first: int, last: int = SIZE - 1, total: object = SIZE, content: bytes = CONTENT, **more: object) -> Answer:
+def part(first: int, last: int = SIZE - 1, total: object = SIZE, content: bytes = CONTENT, **more: Any) -> Answer:
     """Bytes of the content, and a `Content-Range` that says so unless another is given."""
     said = {"Content_Range": f"bytes {first}-{last}/{total}"} | more
-    return answer("206 Partial Content", content[first : last + 1], **said)  # type: ignore[arg-type]
+    return answer("206 Partial Content", content[first : last + 1], **said)
 
 
-def honest(most: int = SIZE, total: object = SIZE, **more: object) -> Answer:
+def honest(most: int = SIZE, total: object = SIZE, **more: Any) -> Answer:
     """The next bytes of what was asked for, at the most so many; all of it where no range was."""
 
     def choose(request: str) -> bytes:
@@ -74,7 +75,7 @@ def honest(most: int = SIZE, total: object = SIZE, **more: object) -> Answer:
         if begin is None:
             return full(**more)(request)
         if begin >= SIZE:
-            return answer("416 No", b"", Content_Range=f"bytes */{SIZE}", **more)(request)  # type: ignore[arg-type]
+            return answer("416 No", b"", Content_Range=f"bytes */{SIZE}", **more)(request)
         return part(begin, min(begin + most, SIZE) - 1, total, **more)(request)
 
     return choose

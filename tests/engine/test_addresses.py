@@ -119,7 +119,7 @@ def test_what_is_no_secret_is_shown(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "file"),
+    ("shared", "file"),
     [
         ("https://github.com/o/r/blob/main/d/x.csv?plain=1#L3", "https://github.com/o/r/raw/main/d/x.csv"),
         ("https://gist.github.com/u/0123456789abcdef0123", "https://gist.github.com/u/0123456789abcdef0123/raw"),
@@ -151,8 +151,8 @@ def test_what_is_no_secret_is_shown(address: str) -> None:
         ("http://[::1/o", None),
     ],
 )  # fmt: skip
-def test_the_file_of_a_share_page(page: str, file: str | None) -> None:
-    assert file_address(page) == file
+def test_the_file_of_a_share_page(shared: str, file: str | None) -> None:
+    assert file_address(shared) == file
     assert file is None or check_url(file, Policy()).url == file
 
 

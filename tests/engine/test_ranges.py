@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,8 @@ from tests.engine.servers import Site
 
 LONG_AGO, LATER = "Fri, 02 Jan 2026 10:00:00 GMT", "Fri, 02 Jan 2026 10:00:01 GMT"
 CUT = full(cut=200)
-DATED = {"etag": None, "Last_Modified": LONG_AGO, "Date": LATER}
-AT_ONCE = {**DATED, "Date": LONG_AGO}
+DATED: dict[str, Any] = {"etag": None, "Last_Modified": LONG_AGO, "Date": LATER}
+AT_ONCE: dict[str, Any] = {**DATED, "Date": LONG_AGO}
 
 WHOLE: dict[str, list[Answer]] = {
     "with a length": [full()],
@@ -166,7 +167,7 @@ def any_server(seed: int) -> Answer:
     def choose(request: str) -> bytes:
         content, etag = versions[chance.random() < 0.2]
         begin = begin_of(request)
-        more: dict[str, object] = {
+        more: dict[str, Any] = {
             "content": content,
             "etag": chance.choice([etag, etag, etag, None, f"W/{etag}"]),
             "cut": chance.choice([None, None, chance.randrange(SIZE)]),

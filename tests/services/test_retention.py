@@ -35,7 +35,7 @@ def fetched(app: APIFlask, owner: User, tmp_path: Path) -> tuple[Dataset, Path]:
     file = tmp_path / "data.parquet"
     file.write_bytes(b"whole")
     gateways().store.put(file, datasets.store_key(run, 1))
-    made = Fetched(file, 1, [Column("a", "text")], 5, "0" * 64, 5, "0" * 64, URL, "a")
+    made = Fetched(file, 1, [Column("a", "text")], 5, "0" * 64, 5, "0" * 64, "a")
     dataset = datasets.publish(run, made)
     db.session.commit()
     assert dataset is not None

@@ -7,6 +7,7 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, text, update
+from werkzeug.test import TestResponse
 
 from portal.extensions import db
 from portal.models import Task, User
@@ -30,6 +31,10 @@ def failed(app: APIFlask, owner: Person, url: str, **params: Any) -> UUID:
     return made(app, owner, params={"url": url}, status="failed", error=error(**params))
 
 
+def said(answer: TestResponse) -> Any:
+    return answer.get_json()
+
+
 def task_of(app: APIFlask, uuid: Any) -> Task:
     found = db.session.scalar(select(Task).where(Task.uuid == uuid))
     assert found is not None
@@ -45,16 +50,16 @@ def test_nobody_is_shown_a_signature(app: APIFlask, client: FlaskClient, alice: 
         sent,
         *(client.get(path, headers=mine) for path in (where, "/api/v1/tasks", f"{where}/events")),
         client.get("/api/v1/admin/tasks", headers=theirs),
-        *(alices.get(path) for path in ("/tasks/", f"/tasks/{sent.json['uuid']}")),
+        *(alices.get(path) for path in ("/tasks/", f"/tasks/{said(sent)['uuid']}")),
         browser(app, "frank").get("/admin/tasks"),
     ]
     assert [answer.status_code for answer in answers] == [202, *[200] * 7]
     assert not [answer.request.path for answer in answers if SECRET in answer.text]
-    assert sent.json["params"]["url"] == SHOWN
+    assert said(sent)["params"]["url"] == SHOWN
     kept = [app.extensions["redis"].hget(key, "body") for key in app.extensions["redis"].keys("task:*")]
     assert kept and not [body for body in kept if SECRET in str(body)]
     with app.app_context():
-        assert runs.address_of(copy_of(task_of(app, sent.json["uuid"]))) == SIGNED
+        assert runs.address_of(copy_of(task_of(app, said(sent)["uuid"]))) == SIGNED
 
 
 def test_it_is_run_again_whole(app: APIFlask, alice: Person) -> None:
@@ -83,9 +88,9 @@ def test_the_file_of_a_page_is_taken_with_a_press(app: APIFlask, alice: Person, 
 def test_and_by_a_program(app: APIFlask, client: FlaskClient, alice: Person) -> None:
     uuid = failed(app, alice, PAGE, offered=FILE)
     mine = bearer(tokens(app, "alice")["access_token"])
-    assert client.get(f"/api/v1/tasks/{uuid}", headers=mine).json["error_params"]["offered"] == FILE
+    assert said(client.get(f"/api/v1/tasks/{uuid}", headers=mine))["error_params"]["offered"] == FILE
     answer = client.post(f"/api/v1/tasks/{uuid}/retry?offered=true", headers=mine)
-    assert (answer.status_code, answer.json["params"]["url"]) == (202, FILE)
+    assert (answer.status_code, said(answer)["params"]["url"]) == (202, FILE)
 
 
 @pytest.mark.parametrize("params", [{}, {"offered": "http://127.0.0.1/"}])
@@ -98,11 +103,11 @@ def test_only_the_file_of_the_task_s_own_page_is_offered(
     assert answer.status_code == 409
 
 
-@pytest.mark.parametrize(("page", "goes_along"), [(PAGE, True), ("https://drive.google.com/file/d/1X/view", False)])
-def test_headers_go_along_to_the_same_server_only(app: APIFlask, alice: Person, page: str, goes_along: bool) -> None:
+@pytest.mark.parametrize(("url", "goes_along"), [(PAGE, True), ("https://drive.google.com/file/d/1X/view", False)])
+def test_headers_go_along_to_the_same_server_only(app: APIFlask, alice: Person, url: str, goes_along: bool) -> None:
     with app.app_context():
         user = db.session.get_one(User, alice.id)
-        before = tasks.submit(user, "fetch", {"url": page, "headers": {"Authorization": "Bearer hush"}}).uuid
+        before = tasks.submit(user, "fetch", {"url": url, "headers": {"Authorization": "Bearer hush"}}).uuid
         db.session.execute(text("SET session_replication_role = replica"))  # past the trigger: as it has ended
         ended = {"status": "failed", "finished_at": func.now(), "error": error(offered="…")}
         db.session.execute(update(Task).where(Task.uuid == before).values(ended))

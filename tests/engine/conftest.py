@@ -31,7 +31,8 @@ def policy(site: Site) -> Policy:
 
 @pytest.fixture
 def limits() -> Limits:
-    return Limits(max_bytes=8 * 1024**2, max_seconds=10, stall_seconds=0.5, connect_seconds=1, ratio_after=1024**2)
+    """Small in bytes, patient in seconds: on a busy machine an honest server of a test is slow, too."""
+    return Limits(max_bytes=8 * 1024**2, max_seconds=60, stall_seconds=10, ratio_after=1024**2)
 
 
 @pytest.fixture

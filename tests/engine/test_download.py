@@ -159,7 +159,7 @@ def hang(start: bytes) -> Callable[[socket.socket, Site], None]:
 )
 def test_a_server_that_hangs(site: Site, get: Get, start: bytes, code: str) -> None:
     began = time.monotonic()
-    fault = get.fault(site.on("/x", lambda sock, _: hang(start)(sock, site)))
+    fault = get.fault(site.on("/x", lambda sock, _: hang(start)(sock, site)), stall_seconds=0.5)
     assert (fault.code, fault.passing) == (code, True)
     assert time.monotonic() - began < 3
 
@@ -182,7 +182,7 @@ def test_a_server_that_drips(site: Site, get: Get, start: bytes, piece: bytes, c
             except OSError:
                 return
 
-    assert get.fault(site.on("/x", drip)).code == code
+    assert get.fault(site.on("/x", drip), stall_seconds=0.5).code == code
 
 
 def test_an_endless_body_ends_at_the_limit(site: Site, get: Get) -> None:
@@ -289,7 +289,7 @@ def test_stop_breaks_off_a_blocked_read(site: Site, get: Get) -> None:
 
     threading.Thread(target=stop_it, daemon=True).start()
     with pytest.raises(Stopped):
-        get(site.on("/x", handler), stall_seconds=30)
+        get(site.on("/x", handler))
     assert time.monotonic() - began[0] < 1
 
 

@@ -36,7 +36,10 @@ _AS_ACCEPTED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which tasks to list: a status, `live` or `ended`; a kind; submitted since, until; a part of name or address."""
+    """Which tasks to list: a status, `live` or `ended`; a kind; submitted since, until; a part of name or address.
+
+    Of an address, what is before its parameters: whoever could search in secrets could guess them letter by letter.
+    """
 
     status: str | None = None
     kind: str | None = None
@@ -56,7 +59,8 @@ class Wanted:
         if self.until:
             found.append(Task.created_at < self.until)
         if text := self.text.replace("\x00", "").strip():
-            names = (Task.params[name].as_string() for name in ("name", "url"))
+            place = func.regexp_replace(Task.params["url"].as_string(), "[?;#].*", "")
+            names = (Task.params["name"].as_string(), place)
             found.append(or_(*(name.icontains(text, autoescape=True) for name in names)))
         return found
 

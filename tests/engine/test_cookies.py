@@ -70,6 +70,22 @@ def test_what_the_user_gave_stays_unless_the_server_says_otherwise() -> None:
     assert cookies.of(here, "mine=1; seen=0") == "mine=1; seen=1"
 
 
+@pytest.mark.parametrize("cookie", ["s=" + "x" * 4096, "x" * 4096 + "=s", "s=1\r\n X: y", "s=1\x01"])
+def test_no_cookie_that_is_none(cookie: str) -> None:
+    here, cookies = check_url("http://a.example.com/", ANY), Cookies()
+    cookies.keep(Answered(cookie, "t=1"), here)  # type: ignore[arg-type]  # as above
+    assert cookies.of(here) == "t=1"
+
+
+def test_a_server_that_sends_ever_more() -> None:
+    here, cookies = check_url("http://a.example.com/", ANY), Cookies()
+    for turn in range(9):
+        cookies.keep(Answered(*(f"c{turn}_{n}=1" for n in range(99))), here)  # type: ignore[arg-type]  # as above
+    cookies.keep(Answered("c0_0=2"), here)  # type: ignore[arg-type]  # as above
+    said = cookies.of(here).split("; ")
+    assert len(said) == 50 and "c0_0=2" in said and "c0_0=1" not in said
+
+
 def wall(sock: socket.socket, request: str) -> None:
     """Leads in circles whoever does not bring its cookie."""
     if "seen=1" in request:

@@ -1,5 +1,6 @@
 """Sentences for the codes that errors, faults and progress carry, in the reader's language."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -230,12 +231,12 @@ def event_sentence(event: Any) -> str:
 
 
 def task_name(task: Any) -> str:
-    """A task's name, else the last part of its address (what follows a `?` may be secret), else its kind."""
+    """A task's name, else the last part of its address (what follows a `?` or `;` may be secret), else its kind."""
     if task.kind == "export" and task.result:
         return str(task.result["filename"])
     if task.kind == "export" and task.params.get("name"):
         return f"{task.params['name']}.{task.params['format']}"
-    path = str(task.params.get("url") or "").partition("?")[0].partition("#")[0]
+    path = re.split("[?#;]", str(task.params.get("url") or ""), maxsplit=1)[0]
     return str(task.params.get("name") or "") or path.rstrip("/").rpartition("/")[2] or str(KINDS[task.kind])
 
 

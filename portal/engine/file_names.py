@@ -14,6 +14,7 @@ _PARAM = re.compile(
     r"""[;\s,]\s*(filename(?:\*[0-9]+)?\*?)\s*=\s*("(?:\\["\\]|[^"])*"?|'[^';]*'(?![^;\s])|[^;]*)""", re.IGNORECASE
 )
 _NAMED = re.compile(r"([A-Za-z0-9!#$%&+^_`{}~.:-]+)'[A-Za-z0-9-]*'(.*)", re.DOTALL)  # RFC 8187
+_SESSION = re.compile(r";[^;=]*=.*", re.DOTALL)  # x.csv;jsessionid=…
 _BARE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 _WORD = re.compile(r"=\?[^?\s]+\?[bqBQ]\?[^?]*\?=")  # RFC 2047
 # Two bytes of GB2312, and those of its characters that are in daily use; Latin letters with accents look like others.
@@ -27,8 +28,8 @@ def named(disposition: str, target: str, charset: str | None = None) -> str | No
     `disposition` is the header as Latin-1, which keeps its bytes; `target` is path and query of the address, `charset`
     what the server says that its text is in.
     """
-    path = target.partition("?")[0].rpartition("/")[2]
-    offers = [*_said(disposition, charset), decoded(unquote_to_bytes(path), charset)]
+    file = _SESSION.sub("", target.partition("?")[0].rpartition("/")[2])
+    offers = [*_said(disposition, charset), decoded(unquote_to_bytes(file), charset)]
     return next(filter(None, map(_bare, offers)), None)
 
 

@@ -61,7 +61,7 @@ def _known(page: Page, fault: Fault) -> dict[str, str]:
     is_page = fault.params.get("found") == "html"
     more: dict[str, str] = {}
     if is_page and page.reached and _wants_log_in(page):
-        more |= {"reason": "login", "login": page.reached.partition("?")[0]}
+        more |= {"reason": "login", "login": secret_parts.shown(page.reached.partition("?")[0])}
     if (is_page or fault.code in _TURNED_AWAY) and (file := share_pages.file_address(page.asked)):
         more |= {"reason": "share_page", **more, "offered": secret_parts.shown(file)}
     return more

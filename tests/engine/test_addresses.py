@@ -91,17 +91,33 @@ SECRETS = (
     "X-Amz-Signature x-amz-security-token X-Amz-Credential X-Goog-Signature X-Goog-Credential sig "
     "Signature OSSAccessKeyId x-oss-signature security-token q-signature q-ak Key-Pair-Id Policy "
     "GoogleAccessId auth_key token access_token api_key apikey X-API-Key key password pwd secret "
-    "client_secret rlkey resourcekey jwt private_token sign txSecret sessionid %73ig SIG"
+    "client_secret rlkey resourcekey jwt private_token sign txSecret sessionid %73ig SIG "
+    "__token__ __gda__ _upt verify tempauth appkey registrationkey"
 )
 RANDOM = ["h=0123456789abcdef0123456789abcdef", "a=1&x=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"]
+WITHIN = [
+    "hdnts=exp=1~acl=/*~hmac=z9",
+    "url=https%3A%2F%2Fh.com%2Fx%3Fsig%3Dz9",
+    "url=https%253A%252F%252Fh.com%252Fx%253Fa%253D1%2526sig%253Dz9",
+    "url=http://h.com/x?sig=z9",
+    "a=%25252525253Dz9",
+]
 
 
-@pytest.mark.parametrize("query", [*(f"{name}=z9" for name in SECRETS.split()), *RANDOM])
+@pytest.mark.parametrize("query", [*(f"{name}=z9" for name in SECRETS.split()), *RANDOM, *WITHIN])
 @pytest.mark.parametrize("mark", ["?", "?year=2026&", "#", "?a=1;"])
 def test_secrets_are_not_shown(mark: str, query: str) -> None:
     shown = secret_parts.shown(f"https://h.com/x.csv{mark}{query}")
     assert query.rpartition("=")[2] not in shown and shown.endswith("=…")
     assert secret_parts.is_hidden(shown) and secret_parts.shown(shown) == shown
+    assert secret_parts.is_hidden(shown.replace("…", "%E2%80%A6"))
+
+
+@pytest.mark.parametrize("mark", ["?", "?year=2026&", "#"])
+@pytest.mark.parametrize("token", ["0123456789abcdef0123456789abcdef", "QWxhZGRpbjpvcGVuIHNlc2FtZQ0123456789=="])
+def test_one_that_has_no_name(mark: str, token: str) -> None:
+    shown = secret_parts.shown(f"https://h.com/x.csv{mark}{token}")
+    assert shown == f"https://h.com/x.csv{mark}…" and secret_parts.is_hidden(shown)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +125,8 @@ def test_secrets_are_not_shown(mark: str, query: str) -> None:
     [
         "https://h.com/x.csv",
         "https://h.com/x.csv?year=2026&format=csv&code=CN&keyword=a&monkey=1&design=2&sig=",
+        "https://h.com/x.csv?download&a==&b&where=year=2026,month=1&q=SELECT+*+FROM+t",
+        "https://h.com/x.csv?$filter=a eq 'b'&u=http%3A%2F%2Fk.com",
         "https://docs.google.com/spreadsheets/d/1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms/export?format=csv&gid=0",
         "https://drive.usercontent.google.com/download?id=1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms&export=download",
         "https://raw.example.com/0123456789abcdef0123456789abcdef01234567/x.csv",
@@ -177,6 +195,12 @@ def test_a_redirect_to_a_log_in(site: Site, fetch: Fetch, place: str) -> None:
         "not_data",
         {"found": "html", "reason": "login", "login": site.url(place.partition("?")[0])},
     )
+
+
+def test_a_session_in_the_path_of_a_log_in_is_not_shown(site: Site, fetch: Fetch) -> None:
+    site.on("/login;jsessionid=z9", page("Our data"))
+    fault = fault_of(fetch, site.redirect("/x.csv", "/login;jsessionid=z9"))
+    assert fault.params["login"] == site.url("/login;jsessionid=…")
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_a_name(header: str, name: str) -> None:
         ("/a/%D4%C2%B6%C8.csv", "月度.csv"),
         ("/a/%E6%9C%88.csv?x=/y", "月.csv"),
         ("/a%2Fb.csv", "b.csv"),
+        ("/a;v=1/b.csv;jsessionid=1?x", "b.csv"),
         ("/100%25.csv", "100%.csv"),
         ("/", None),
         ("/d/?q=/x", None),

@@ -13,6 +13,7 @@ from portal.extensions import db
 from portal.models import LoginSession, Task, User
 from portal.services import request_headers, runs, tasks
 from portal.services.copies import copy_of
+from portal.wording import task_name
 from tests.cast import Person, bearer, browser, person, post, tokens
 from tests.web.task_rows import made
 
@@ -72,6 +73,17 @@ def test_it_is_run_again_whole(app: APIFlask, alice: Person) -> None:
     with app.app_context():
         again = tasks.retry(db.session.get_one(User, alice.id), uuid)
         assert (again.params["url"], runs.address_of(again)) == (SHOWN, SIGNED)
+
+
+def test_nobody_guesses_it_letter_by_letter(app: APIFlask, alice: Person, alices: FlaskClient) -> None:
+    made(app, alice, params={"url": f"http://data.example.com/k.csv;jsessionid={SECRET}?sig={SECRET}"})
+    assert "data.example.com" in alices.get("/tasks/?q=example.com/k.").text
+    assert "data.example.com" not in alices.get(f"/tasks/?q={SECRET[:3]}").text
+
+
+def test_no_name_is_made_of_it() -> None:
+    task = Task(kind="fetch", params={"url": f"http://data.example.com/k.csv;jsessionid={SECRET}"})
+    assert task_name(task) == "k.csv"
 
 
 def test_one_that_was_copied_from_a_page_is_refused(app: APIFlask, client: FlaskClient, alice: Person) -> None:

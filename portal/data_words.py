@@ -7,10 +7,10 @@ from flask_babel import lazy_gettext
 _ = lazy_gettext
 
 _LOG_IN_PAGE = _(
-    "A web page came instead of data: the server wants a log-in, at %(login)s. Use an address that needs none, or give "
+    "A web page came instead of data: the server wants a log-in (%(login)s). Use an address that needs none, or give "
     "what lets you in as a request header."
 )
-_SHARE_PAGE = _("This is a web page about the file, not the file. The file itself is at %(offered)s.")
+_SHARE_PAGE = _("This is a web page about the file, not the file. The file itself is at: %(offered)s")
 
 DATA_SENTENCES: dict[str, Any] = {
     # what a fetch is doing

@@ -37,13 +37,19 @@ def bash(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_the_examples_do_what_they_say(portal: Stack, program: Program, tmp_path: Path) -> None:
-    name = f"ada-{secrets.token_hex(3)}"
-    program.sign_up(name)
-    script = "set -euo pipefail\n" + "\n".join(BLOCKS)
+def script_of(portal: Stack, name: str, *blocks: str) -> str:
+    """The README's lines for this portal and somebody who has signed up."""
+    script = "set -euo pipefail\n" + "\n".join(blocks)
     for old, new in (("http://127.0.0.1:8000", portal.url), ('"ada"', f'"{name}"'), ('"…"', f'"{PASSWORD}"')):
         assert script.count(old) == 1, old
         script = script.replace(old, new)
+    return script
+
+
+def test_the_examples_do_what_they_say(portal: Stack, program: Program, tmp_path: Path) -> None:
+    name = f"ada-{secrets.token_hex(3)}"
+    program.sign_up(name)
+    script = script_of(portal, name, *BLOCKS)
     # Then once more where a part is there already, by a token that is none, and where all of it is.
     script += f"head -c 99 cities.xlsx > $task.part\nok=$token token=none\n{DOWNLOAD} || echo not logged in\n"
     script += f"token=$ok\n{DOWNLOAD}\n{DOWNLOAD} || echo nothing left\n{CHECK}\n"
@@ -61,6 +67,17 @@ def test_the_examples_do_what_they_say(portal: Stack, program: Program, tmp_path
     names, *rows = sheet.iter_rows(values_only=True)
     people: list[Any] = [row[names.index("population")] for row in rows]
     assert people and min(people) >= 10_000_000
+
+
+def test_what_is_refused_or_failed_says_why(portal: Stack, program: Program, tmp_path: Path) -> None:
+    name = f"ada-{secrets.token_hex(3)}"
+    program.sign_up(name)
+    (tmp_path / "broken.csv").write_text("a,b\n1,2\n1,2,3\n", encoding="utf-8")
+    script = script_of(portal, name, BLOCKS[0], BLOCKS[1].replace("portal/static/sample/cities.csv", "broken.csv"))
+    done = bash(script, tmp_path)
+    assert done.returncode != 0 and '"csv_broken_row"' in done.stderr and "Traceback" not in done.stderr
+    done = bash(script_of(portal, name, BLOCKS[0], "submit '{}'").replace(PASSWORD, "a wrong one"), tmp_path)
+    assert done.returncode != 0 and '"credentials_wrong"' in done.stderr and "Traceback" not in done.stderr
 
 
 def test_params_that_are_shown_are_params_that_there_are() -> None:

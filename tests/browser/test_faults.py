@@ -1,11 +1,14 @@
 """What goes wrong is said where it is seen, with what to do about it."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.data_server import DataServer
-from tests.browser.visits import Visits
+from tests.browser.visits import DESKTOP, PHONE, Visits
 
 WEB_PAGE = b"<!doctype html><html><head><title>Data</title></head><body><p>Download here</p></body></html>"
+
+LOG_IN = b"<!doctype html><html><head><title>Sign in</title></head><body><input type=password></body></html>"
 
 
 def test_a_broken_row_is_named_and_the_fetch_can_be_repeated(visits: Visits, data: DataServer, logged_in: str) -> None:
@@ -40,6 +43,25 @@ def test_a_wrong_address_is_explained(visits: Visits, data: DataServer, logged_i
     visit.page.goto("/tasks/")
     for said in cases.values():
         expect(visit.page.locator(".task-row").get_by_text(said).first).to_be_visible()
+
+
+@pytest.mark.parametrize(("page", "width"), [(WEB_PAGE, DESKTOP), (LOG_IN, PHONE)], ids=["page", "log-in"])
+def test_the_file_of_a_page_is_fetched_with_a_press(
+    visits: Visits, data: DataServer, logged_in: str, page: bytes, width: int
+) -> None:
+    folder = f"/rates-of-exchange-since-1999/daily-{width}"
+    shared = data.add(f"{folder}/-/blob/main/rates.csv?private_token=hush", page, "text/html")
+    data.add(f"{folder}/-/raw/main/rates.csv", b"a,b\n1,2\n")
+    visit = visits(width=width, state=logged_in)
+    visit.fetch(shared)
+    visit.has_status("failed")
+    expect(visit.page.locator(".notice-error")).to_contain_text(f"http://{data.host}{folder}/-/raw/main/rates.csv")
+    assert "hush" not in visit.page.content()
+    visit.check_page()
+    first = visit.page.url
+    visit.button("Fetch the file itself")
+    expect(visit.page).not_to_have_url(first)
+    visit.has_status("completed")
 
 
 def test_an_address_that_is_not_allowed_is_told_beside_the_field(visits: Visits, logged_in: str) -> None:

@@ -20,14 +20,15 @@ _PATH = re.compile(
     re.IGNORECASE,
 )
 _HOST = re.compile(r"(?:log-?in|sign-?in|accounts?|auth|sso|passport|idp|id|cas)\.", re.IGNORECASE)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+# Each looks only so far from where it begins: a page of nothing but beginnings holds nobody.
+_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{0,500})", re.IGNORECASE)
 _WANTED = re.compile(
     r"\b(?:log|sign)[ -]?[io]n\b|登录|登陆|登入|ログイン|サインイン|로그인|\banmeld|\beinlogg|\bconnexion\b|"
     r"se connecter|iniciar sesi|\bacceder\b|\baccedi\b|\bentrar\b|\binloggen\b|logga in|zaloguj|"
     r"\bвойти\b|\bвход\b|\bавторизаци",
     re.IGNORECASE,
 )
-_PASSWORD = re.compile(r"<input\b[^>]*\btype\s*=\s*[\"']?password\b", re.IGNORECASE)
+_PASSWORD = re.compile(r"<input\b[^<>]{0,500}\btype\s{0,9}=\s{0,9}[\"']?password\b", re.IGNORECASE)
 
 
 @dataclass

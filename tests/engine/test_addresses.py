@@ -1,6 +1,7 @@
 """Addresses: sent as they were given, shown without their secrets, and better ones for pages that only show a file."""
 
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -228,6 +229,14 @@ def test_a_log_in_without_a_redirect(site: Site, fetch: Fetch, title: str, body:
 def test_another_page(site: Site, fetch: Fetch, title: str, body: str) -> None:
     site.on("/catalog.html", page(title, body))
     assert fault_of(fetch, site.redirect("/x.csv", "/catalog.html")).params == {"found": "html"}
+
+
+@pytest.mark.parametrize("piece", ["<title", "<title>", "<input ", "<input type", "<input type=", "<a ", "log"])
+def test_a_page_of_beginnings_holds_nobody(site: Site, fetch: Fetch, piece: str) -> None:
+    url = site.file("/x.csv", b"<!doctype html>" + piece.encode() * (256 * 1024 // len(piece)))
+    began = time.process_time()
+    fault_of(fetch, url)
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("status", ["200 OK", "403 Forbidden", "404 Not Found", "429 Busy"])

@@ -139,13 +139,13 @@ class _Job(TypedCopy):
 
     def csv(self, dialect: Dialect) -> Converted:
         """No reader's count is believed: it must be that of the rows that stand in the file."""
-        counted = row_count.count(self.source, dialect, self.stop)
         message, done = "", None
         if dialect.plain and not csv_source.has_long_lines(self.source):
             try:
                 done = self._csv(csv_source.relation(self.source, dialect), dialect)
             except duckdb.InvalidInputException as problem:
                 message = str(problem)
+        counted = row_count.count(self.source, dialect, self.stop, likely=done.rows if done else None)
         is_whole = done and done.rows == counted.rows == counted.lines
         if dialect.may_be_bare and not is_whole and (bare := self._bare(dialect, counted.lines)):
             return bare

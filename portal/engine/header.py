@@ -179,7 +179,7 @@ def _is_proved(first: Row, families: Sequence[str | None], columns: Sequence[_Co
 
 
 def _is_word(cell: str) -> bool:
-    return not _is_blank(cell) and not any(char.isdigit() for char in cell)
+    return not _is_blank(cell) and cell.strip()[0].isalpha()
 
 
 def _family(cell: str) -> str | None:

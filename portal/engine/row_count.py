@@ -58,6 +58,11 @@ def _begin(path: Path, skip: int) -> int:
     return at
 
 
+def _are_crlf(ends: bytes) -> bool:
+    """Whether all are, as far as can be told from what is left of the lines."""
+    return ends.count(b"\r\n") == ends.count(b"\r") == ends.count(b"\n")
+
+
 class _Counting:
     """Pieces of a file, with its line ends inside and outside of quotes counted; those of blank lines if need be."""
 
@@ -70,7 +75,9 @@ class _Counting:
 
     def take(self, piece: bytes) -> None:
         ends = piece.translate(None, self._others)  # all that is looked at, so that one goes over the rest but once
-        if b"\r" in ends:
+        if b"\r" in ends and not self._finds_blanks and _are_crlf(ends):
+            ends = ends.translate(None, b"\r")
+        elif b"\r" in ends:
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             ends = piece.translate(None, self._others)
         begin, self._end = self._end, piece[-1:]

@@ -223,3 +223,4 @@ def test_rows_are_counted_as_the_csv_module_reads_them(
         rows = [row for row in csv.reader(io.StringIO(content, newline=""), strict=True) if row]
         dialect = Dialect(",", '"', True, tuple(f"c{n}" for n in range(width)), (), 0)
         assert row_count.count(path, dialect, Stop()).rows == len(rows) - 1, content
+        assert row_count.count(path, dialect, Stop(), likely=len(rows) - 1).rows == len(rows) - 1, content

@@ -75,12 +75,12 @@ class FetchParams(Body):
     quote: Annotated[Literal["", '"', "'"] | Left, Field(description='Of CSV and TSV; "" is none at all')] = None
     header: Annotated[bool | Left, Field(description="Whether the first row of CSV or TSV holds names")] = None
     skip_rows: Annotated[
-        int | Left,
-        Field(ge=0, le=MOST_SKIPPED, description="Leave out so many lines at the top of CSV or TSV; 0: none"),
+        Annotated[int, Field(ge=0, le=MOST_SKIPPED)] | Left,
+        Field(description="Leave out so many lines at the top of CSV or TSV; 0: none"),
     ] = None
     header_row: Annotated[
-        int | Left,
-        Field(ge=1, le=MOST_SKIPPED, description="The line with the names, from 1; those above it are left out"),
+        Annotated[int, Field(ge=1, le=MOST_SKIPPED)] | Left,
+        Field(description="The line with the names, from 1; those above it are left out"),
     ] = None
     footer_rows: Annotated[int, Field(ge=0, le=MOST_FOOTER, description="Leave out so many lines at the end")] = 0
     member: Annotated[Text, Field(description="The file to take of a zip archive")] = ""

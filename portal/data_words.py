@@ -145,6 +145,11 @@ DATA_SENTENCES: dict[str, Any] = {
     ),
     "json_broken.cut": _("The JSON ends before its array is closed. Fetch it again, or have it made anew."),
     "parquet_corrupt": _("The Parquet file is damaged or cut off. Fetch it again, or have it made anew."),
+    "parquet_corrupt.text": _("A text in the Parquet file is not UTF-8. Have the file made anew."),
+    "parquet_not_supported": _(
+        "The Parquet file holds what is not read here: %(what)s, in the column “%(column)s”. Have it written otherwise."
+    ),
+    "parquet_not_supported?": _("The Parquet file holds what is not read here (%(what)s). Have it written otherwise."),
     "parquet_encrypted": _("The Parquet file is encrypted. Have it made without encryption."),
     "xlsx_corrupt": _("The workbook is damaged. Open it in a spreadsheet program and save it again."),
     "xlsx_swollen": _(

@@ -13,7 +13,6 @@ from portal.engine import (
     database,
     json_source,
     ndjson_source,
-    parquet_rows,
     parquet_source,
     row_count,
 )
@@ -242,12 +241,12 @@ class _Job(TypedCopy):
     def parquet(self) -> Converted:
         with parquet_source.damage():
             found = parquet_source.selection(self.connection, self.source, self.stop, max_bytes=self.max_bytes)
-            columns = [(name, (), expression) for name, expression in found]
-            plan = Plan(parquet_rows.relation(self.source), columns)
             try:
-                return self._copy(plan, [()] * len(columns), self.report)
+                done = self._copy(Plan(found.relation, found.columns), [()] * len(found.columns), self.report)
             except Misfit as misfit:
                 raise Fault("parquet_corrupt") from misfit
+            found.check(done.rows)
+        return replace(done, converted=found.converted)
 
     def _csv(self, relation: str, dialect: Dialect) -> Converted:
         columns = [(name, types, identifier(name)) for name, types in zip(dialect.names, dialect.types, strict=True)]

@@ -273,7 +273,7 @@ def _found(sniffed: Sniffed, converted: Converted, peeled: list[str], reading: R
             found["header_row"] = dialect.skip + 1
     if peeled:
         found["packed"] = peeled
-    more = {"sheet": converted.sheet, "wide": converted.wide}
+    more = {"sheet": converted.sheet, "wide": converted.wide, "converted": converted.converted}
     return found | {name: value for name, value in more.items() if value}
 
 

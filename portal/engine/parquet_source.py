@@ -1,86 +1,127 @@
 """A Parquet file becomes ours: the same rows in order, with types that every part of the portal knows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
-from portal.engine import database, parquet_rows
-from portal.engine.columns import children
+from portal.engine import database, parquet_footer, parquet_values
 from portal.engine.csv_dialect import MAX_COLUMNS, unique_names
+from portal.engine.parquet_values import Doubt, How, Values
 from portal.engine.stop import Stop
-from portal.engine.values import identifier, literal
+from portal.engine.values import literal
 from portal.errors import Fault
 
-_AS_THEY_ARE = {
-    *("boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "float", "double"),
-    *("decimal", "date", "time", "timestamp", "timestamp with time zone", "varchar", "list", "struct"),
+SAMPLE_ROWS = 20_000  # most doubts are settled by them
+# What DuckDB says of what it does not read, and what that is.
+_NOT_SUPPORTED = {
+    "Invalid JSON": "JSON that is none",
+    "Unsupported compression": "compression",
+    "LZO": "LZO",
+    "MAP_KEY_VALUE requires": "MAP",
+    "encoding is only supported": "encoding",
 }
-_WHOLE = {"tinyint", "smallint", "integer", "utinyint", "usmallint", "uinteger"}
 _LENGTHS = {"varchar": "strlen", "blob": "octet_length"}  # in bytes
-_WIDE = {"hugeint", "uhugeint", "ubigint"}
 
 
-def selection(
-    connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop, *, max_bytes: int
-) -> Sequence[tuple[str, str]]:
-    """Names and expressions of the columns to be read.
+@dataclass(frozen=True)
+class Selection:
+    """What to read: a relation; name, possible types of its text (none) and expression of each column. `rows` is how
+    many the footer tells of; `converted` names the columns that are not as they stand in the file."""
+
+    relation: str
+    columns: Sequence[tuple[str, tuple[()], str]]
+    rows: int
+    converted: Mapping[How, list[str]]
+
+    def check(self, rows: int) -> None:
+        """Raises `Fault`: `parquet_corrupt` where other than all rows were read."""
+        if rows != self.rows:
+            raise Fault("parquet_corrupt")
+
+
+def selection(connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop, *, max_bytes: int) -> Selection:
+    """How the file is to be read.
 
     Raises `Fault`: `too_many_columns`, `too_large` where the footer tells of more than `max_bytes`, counting a byte at
-    least for each cell, or where texts are longer together: a page may hold one text for all rows.
+    least for each cell, or where texts are longer together: a page may hold one text for all rows,
+    and what `parquet_footer.read` raises.
     """
-    read = parquet_rows.relation(source)
-    connection.execute(f"FROM {read} LIMIT 0")
-    found = [(entry[0], entry[1]) for entry in connection.description or []]
-    if len(found) > MAX_COLUMNS:
-        raise Fault("too_many_columns", columns=len(found), limit=MAX_COLUMNS)
-    sizes = database.run(
-        connection,
-        f"FROM parquet_metadata({literal(str(source))}) "
-        "SELECT coalesce(sum(total_uncompressed_size), 0), coalesce(sum(num_values), 0)",
-        stop,
-    )[0]
-    texts = [f"{_LENGTHS[str(kind.id)]}({identifier(name)})" for name, kind in found if str(kind.id) in _LENGTHS]
-    if max(int(sizes[0]), int(sizes[1])) > max_bytes or _texts_exceed(max_bytes, texts, connection, source, stop):
+    footer = parquet_footer.read(connection, source, stop)
+    if len(footer.fields) > MAX_COLUMNS:
+        raise Fault("too_many_columns", columns=len(footer.fields), limit=MAX_COLUMNS)
+    options = ", int96_as = 'TIMESTAMP_NS'" if footer.has_int96 else ""
+    relation = _relation(source, len(footer.fields), options)
+    kinds = _kinds(connection, relation)
+    texts = [f"{_LENGTHS[str(kind.id)]}(c{at})" for at, kind in enumerate(kinds) if str(kind.id) in _LENGTHS]
+    if footer.bytes > max_bytes or (
+        footer.most_text > max_bytes and _text_bytes(texts, connection, relation, stop) > max_bytes
+    ):
         raise Fault("too_large", limit=max_bytes)
-    finer = _finer(
-        [name for name, kind in found if str(kind.id) in ("timestamp_ns", "timestamptz_ns")], connection, read, stop
-    )
-    names = unique_names([name for name, _ in found])
-    return [
-        (name, f"CAST({identifier(own)} AS VARCHAR)" if own in finer else _expression(identifier(own), kind))
-        for name, (own, kind) in zip(names, found, strict=True)
-    ]
+    asked = [list(parquet_values.doubts(f"c{at}", kind)) for at, kind in enumerate(kinds)]
+    true = _true(asked, connection, relation, stop)
+    if footer.has_int96 and any(doubt.name == "beyond" for doubts in true for doubt in doubts):
+        # Microseconds reach further, and such moments (the years 1 and 9999) are marks of no moment.
+        relation = _relation(source, len(footer.fields), "")
+        if any(doubt.name == "finer" for doubts in true for doubt in doubts):
+            fine = next(at for at, doubts in enumerate(true) for doubt in doubts if doubt.name == "finer")
+            raise Fault("parquet_not_supported", what="INT96", column=footer.fields[fine].name)
+        kinds = _kinds(connection, relation)
+    names = unique_names(field.name for field in footer.fields)
+    columns, converted = list[tuple[str, tuple[()], str]](), dict[How, list[str]]()
+    for at, (name, kind, doubts) in enumerate(zip(names, kinds, true, strict=True)):
+        values = Values(frozenset((doubt.place, doubt.name) for doubt in doubts))
+        half = footer.fields[at].is_half and kind.id == "float"
+        columns.append((name, (), f"CAST(c{at} AS DOUBLE)" if half else values.read(f"c{at}", kind)))
+        for how in dict.fromkeys(values.hows(kind)):
+            converted.setdefault(how, []).append(name)
+    return Selection(relation, columns, footer.rows, converted)
 
 
-def _texts_exceed(
-    max_bytes: int, lengths: Sequence[str], connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop
-) -> bool:
-    most = (
-        f"FROM parquet_metadata({literal(str(source))}) "
-        "SELECT coalesce(sum(num_values::HUGEINT * total_uncompressed_size), 0) WHERE type = 'BYTE_ARRAY'"
-    )
-    if not lengths or int(database.run(connection, most, stop)[0][0]) <= max_bytes:
-        return False
+def _relation(source: Path, width: int, options: str) -> str:
+    """Its columns are c0, c1, …: names may repeat, and differ in case alone."""
+    columns = ", ".join(f"c{at}" for at in range(width))
+    return f"read_parquet({literal(str(source))}, hive_partitioning = false{options}) t({columns})"
+
+
+def _kinds(connection: duckdb.DuckDBPyConnection, relation: str) -> list[DuckDBPyType]:
+    connection.execute(f"FROM {relation} LIMIT 0")
+    return [entry[1] for entry in connection.description or []]
+
+
+def _text_bytes(lengths: Sequence[str], connection: duckdb.DuckDBPyConnection, relation: str, stop: Stop) -> int:
+    if not lengths:
+        return 0
     sums = ", ".join(f"sum({length})" for length in lengths)  # terms of a sum would be nested too deeply
-    summed = f"SELECT coalesce(list_sum([{sums}]), 0) FROM {parquet_rows.relation(source)}"
-    return int(database.run(connection, summed, stop)[0][0]) > max_bytes
+    summed = f"SELECT coalesce(list_sum([{sums}]), 0) FROM {relation}"
+    return int(database.run(connection, summed, stop)[0][0])
 
 
-def _finer(names: Sequence[str], connection: duckdb.DuckDBPyConnection, read: str, stop: Stop) -> set[str]:
-    """Columns with moments that microseconds cannot tell; most that count in nanoseconds have none."""
-    if not names:
-        return set()
-    asked = ", ".join(f"coalesce(bool_or(epoch_ns({identifier(name)}) % 1000 <> 0), false)" for name in names)
-    answers = database.run(connection, f"SELECT {asked} FROM {read}", stop)[0]
-    return {name for name, is_finer in zip(names, answers, strict=True) if is_finer}
+def _true(
+    asked: Sequence[Sequence[Doubt]], connection: duckdb.DuckDBPyConnection, relation: str, stop: Stop
+) -> list[list[Doubt]]:
+    """Which doubts about each column some row confirms."""
+    true = [list[Doubt]() for _ in asked]
+    left = [(at, doubt) for at, doubts in enumerate(asked) for doubt in doubts]
+    for rows in (f"(FROM {relation} LIMIT {SAMPLE_ROWS})", relation):
+        if not left:
+            break
+        query = ", ".join(f"coalesce(bool_or({doubt.sql}), false)" for _, doubt in left)
+        answers = database.run(connection, f"SELECT {query} FROM {rows}", stop)[0]
+        for (at, doubt), is_true in zip(left, answers, strict=True):
+            if is_true:
+                true[at].append(doubt)
+        left = [each for each, is_true in zip(left, answers, strict=True) if not is_true]
+    return true
 
 
 @contextmanager
 def damage() -> Iterator[None]:
-    """What DuckDB says of a file that it cannot read becomes `Fault`: `parquet_corrupt`, `parquet_encrypted`."""
+    """What DuckDB says of a file that it cannot read becomes `Fault`: `parquet_encrypted`, `file_empty`,
+    `parquet_not_supported` where others may read it, else `parquet_corrupt`."""
     try:
         yield
     except (duckdb.OutOfMemoryException, duckdb.ParserException):  # the latter is a bug of ours, and no file's
@@ -88,34 +129,15 @@ def damage() -> Iterator[None]:
     except (duckdb.Error, RuntimeError) as problem:  # the latter where even its message cannot be read
         if database.is_full(problem):
             raise
-        raise Fault("parquet_encrypted" if "ncrypt" in str(problem) else "parquet_corrupt") from problem
-
-
-def _expression(cell: str, kind: DuckDBPyType) -> str:
-    name = str(kind.id)
-    if str(kind) == "JSON":
-        return cell
-    if name in _WHOLE:
-        return f"CAST({cell} AS BIGINT)"
-    if name in _WIDE:
-        return f"CAST({cell} AS DECIMAL(38,0))"
-    if name == "float":  # as it is written: 0.1 and not 0.10000000149
-        return f"CAST(CAST({cell} AS VARCHAR) AS DOUBLE)"
-    if name == "timestamptz_ns":
-        return f"CAST({cell} AS TIMESTAMPTZ)"
-    if name.startswith("timestamp_"):
-        return f"CAST({cell} AS TIMESTAMP)"
-    if name == "blob":
-        return f"base64({cell})"
-    if name == "map":
-        return f"to_json({cell})"
-    if name in ("list", "struct", "array"):
-        return cell if _is_plain(kind) else f"to_json({cell})"
-    return cell if name in _AS_THEY_ARE else f"CAST({cell} AS VARCHAR)"
-
-
-def _is_plain(kind: DuckDBPyType) -> bool:
-    """Whether a nested value holds nothing but what JSON and our own types know."""
-    if kind.id in ("list", "struct"):
-        return all(_is_plain(child) for _, child in children(kind))
-    return kind.id in _AS_THEY_ARE and kind.id not in ("float",)
+        said = str(problem)
+        if "ncrypt" in said:
+            raise Fault("parquet_encrypted") from problem
+        if "string encoding" in said:
+            raise Fault("parquet_corrupt", reason="text") from problem
+        if "at least one non-root column" in said:
+            raise Fault("file_empty") from problem
+        if what := next((what for words, what in _NOT_SUPPORTED.items() if words in said), None):
+            raise Fault("parquet_not_supported", what=what, column=None) from problem
+        if isinstance(problem, duckdb.BinderException | duckdb.NotImplementedException):
+            raise Fault("parquet_not_supported", what=said.splitlines()[0][:80], column=None) from problem
+        raise Fault("parquet_corrupt") from problem

@@ -1,7 +1,7 @@
 """A relation of text becomes Parquet, with types found in its rows: those of the first, or of all where they differ."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -9,6 +9,7 @@ import duckdb
 
 from portal.engine import database, parquet_rows
 from portal.engine.columns import Column, readable
+from portal.engine.parquet_values import How
 from portal.engine.stop import Stop
 from portal.engine.values import MISFIT, Type, cast, chosen, detection, identifier, literal, surviving
 
@@ -23,7 +24,7 @@ Report: TypeAlias = Callable[[float], object]
 class Converted:
     """`skipped` rows were left out; `first_skipped` has line, reason and the beginning of the first one's text.
     `wide`: so many columns, more than a table has, were kept as one of JSON. `bare`: its quotation marks are
-    characters like any other, which its beginning did not tell."""
+    characters like any other, which its beginning did not tell. `converted`: see `parquet_values.How`."""
 
     rows: int
     columns: list[Column]
@@ -32,6 +33,7 @@ class Converted:
     sheet: str | None = None
     wide: int | None = None
     bare: bool = False
+    converted: Mapping[How, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

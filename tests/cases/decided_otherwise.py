@@ -10,4 +10,13 @@ class Decision(NamedTuple):
     reason: str
 
 
-DECIDED_OTHERWISE: dict[str, Decision] = {}
+DECIDED_OTHERWISE: dict[str, Decision] = {
+    "decimal256": Decision(
+        {"status": "failed", "code": "parquet_not_supported"},
+        "DuckDB makes doubles of decimals of more than 38 digits: refused, with the column and its digits, not rounded",
+    ),
+    "byte-stream-split": Decision(
+        {"status": "failed", "code": "parquet_not_supported"},
+        "DuckDB reads streams of bytes of plain numbers alone; the encoding and the column are named, not 'damaged'",
+    ),
+}

@@ -10,7 +10,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from portal.engine import database, parquet_footer, parquet_values
 from portal.engine.csv_dialect import MAX_COLUMNS, unique_names
-from portal.engine.parquet_values import Doubt, How, Values
+from portal.engine.parquet_values import Doubt, Values
 from portal.engine.stop import Stop
 from portal.engine.values import literal
 from portal.errors import Fault
@@ -30,12 +30,12 @@ _LENGTHS = {"varchar": "strlen", "blob": "octet_length"}  # in bytes
 @dataclass(frozen=True)
 class Selection:
     """What to read: a relation; name, possible types of its text (none) and expression of each column. `rows` is how
-    many the footer tells of; `converted` names the columns that are not as they stand in the file."""
+    many the footer tells of; `converted`: which columns are kept otherwise than they stand there (`How`)."""
 
     relation: str
     columns: Sequence[tuple[str, tuple[()], str]]
     rows: int
-    converted: Mapping[How, list[str]]
+    converted: Mapping[str, list[str]]
 
     def check(self, rows: int) -> None:
         """Raises `Fault`: `parquet_corrupt` where other than all rows were read."""
@@ -71,7 +71,7 @@ def selection(connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop, *
             raise Fault("parquet_not_supported", what="INT96", column=footer.fields[fine].name)
         kinds = _kinds(connection, relation)
     names = unique_names(field.name for field in footer.fields)
-    columns, converted = list[tuple[str, tuple[()], str]](), dict[How, list[str]]()
+    columns, converted = list[tuple[str, tuple[()], str]](), dict[str, list[str]]()
     for at, (name, kind, doubts) in enumerate(zip(names, kinds, true, strict=True)):
         values = Values(frozenset((doubt.place, doubt.name) for doubt in doubts))
         half = footer.fields[at].is_half and kind.id == "float"

@@ -9,7 +9,6 @@ import duckdb
 
 from portal.engine import database, parquet_rows
 from portal.engine.columns import Column, readable
-from portal.engine.parquet_values import How
 from portal.engine.stop import Stop
 from portal.engine.values import MISFIT, Type, cast, chosen, detection, identifier, literal, surviving
 
@@ -33,7 +32,7 @@ class Converted:
     sheet: str | None = None
     wide: int | None = None
     bare: bool = False
-    converted: Mapping[How, list[str]] = field(default_factory=dict)
+    converted: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def stopped_in_time(stop: Stop) -> Iterator[None]:
 
 def outcome(fetch: Fetch, url: str, params: dict[str, Any]) -> Outcome:
     try:
-        done = fetch(url, **params)
+        done = fetch(url, stall_seconds=SECONDS, max_seconds=SECONDS, **params)
     except Fault as fault:
         return Outcome("failed", fault.code, told=dict(fault.params))
     except Stopped:

@@ -32,8 +32,9 @@ class ColumnAnswer(Answer):
 class DatasetAnswer(Answer):
     """`bytes` and `sha256` are of the source as it was fetched; an upload has a `source_name` and no `source_url`.
 
-    `found` says how the file was read; in it `converted` which columns of a Parquet file are kept otherwise: `text` (bytes
-    that are UTF-8), `base64`, `nanoseconds` (as text), `pairs` (maps as lists), `geometry` (WKT), `interval` (as text). `skipped` rows could not be read and were left out, as was asked for.
+    `found` says how the file was read; in it `converted` tells which columns of a Parquet file are kept otherwise:
+    `text` (bytes that are UTF-8), `base64`, `nanoseconds` (as text), `pairs` (maps, as lists), `geometry` (WKT),
+    `interval` (as text). `skipped` rows could not be read and were left out, as was asked for.
     """
 
     uuid: UUID

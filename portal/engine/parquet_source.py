@@ -10,6 +10,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from portal.engine import database, parquet_footer, parquet_values
 from portal.engine.csv_dialect import MAX_COLUMNS, unique_names
+from portal.engine.parquet_footer import Footer
 from portal.engine.parquet_values import Doubt, Values
 from portal.engine.stop import Stop
 from portal.engine.values import literal
@@ -70,6 +71,7 @@ def selection(connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop, *
             fine = next(at for at, doubts in enumerate(true) for doubt in doubts if doubt.name == "finer")
             raise Fault("parquet_not_supported", what="INT96", column=footer.fields[fine].name)
         kinds = _kinds(connection, relation)
+        _check_int96(footer, kinds, connection, relation, stop)
     names = unique_names(field.name for field in footer.fields)
     columns, converted = list[tuple[str, tuple[()], str]](), dict[str, list[str]]()
     for at, (name, kind, doubts) in enumerate(zip(names, kinds, true, strict=True)):
@@ -79,6 +81,19 @@ def selection(connection: duckdb.DuckDBPyConnection, source: Path, stop: Stop, *
         for how in dict.fromkeys(values.hows(kind)):
             converted.setdefault(how, []).append(name)
     return Selection(relation, columns, footer.rows, converted)
+
+
+def _check_int96(
+    footer: Footer, kinds: Sequence[DuckDBPyType], connection: duckdb.DuckDBPyConnection, relation: str, stop: Stop
+) -> None:
+    """Days that microseconds cannot count come out as any other day, most of them far from all calendars.
+
+    Raises `Fault`: `parquet_not_supported`."""
+    fields = [(at, field) for at, field in enumerate(footer.fields) if field.has_int96 and kinds[at].id == "timestamp"]
+    for at, field in fields:
+        far = f"SELECT 1 FROM {relation} WHERE NOT c{at} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999' LIMIT 1"
+        if database.run(connection, far, stop):
+            raise Fault("parquet_not_supported", what="INT96", column=field.name)
 
 
 def _relation(source: Path, width: int, options: str) -> str:

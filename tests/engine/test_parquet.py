@@ -124,6 +124,19 @@ def test_moments_of_96_bits_beyond_what_nanoseconds_reach(read: Read) -> None:
     assert (found.columns[0].type, values(found)) == ("timestamp", ["9999-12-31T03:00:00", "0001-01-01T00:00:00"])
 
 
+def test_a_moment_of_96_bits_on_no_day_that_can_be_counted(site: Site, fetch: Fetch, tmp_path: Path) -> None:
+    table = pa.table({"at": pa.array([NANOS], pa.timestamp("ns"))})
+    pq.write_table(
+        table, tmp_path / "p", use_deprecated_int96_timestamps=True, use_dictionary=False, compression="none"
+    )
+    day = (2_440_588 + NANOS // (86_400 * 10**9)).to_bytes(4, "little")
+    body = (tmp_path / "p").read_bytes()
+    assert body.count(day) == 1
+    with pytest.raises(Fault) as caught:
+        fetch(site.file("/p", body.replace(day, (107_640_000).to_bytes(4, "little"))), stall_seconds=10)
+    assert (caught.value.code, caught.value.params) == ("parquet_not_supported", {"what": "INT96", "column": "at"})
+
+
 def test_names_that_are_alike(read: Read) -> None:
     alike = pa.Table.from_arrays([pa.array([1]), pa.array(["x"]), pa.array([2.5])], names=["a", "A", "a"])
     found = read(alike)

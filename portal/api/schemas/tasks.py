@@ -70,7 +70,7 @@ class RetryQuery(BaseModel):
 
 
 class TasksQuery(PageQuery):
-    """Which tasks, and where to go on in their list. `text` is a part of the name or the address."""
+    """Which tasks, and where to go on in their list. `text` is a part of the name, or of the address up to its `?`."""
 
     status: Literal[Status, "live", "ended"] | None = None
     kind: Kind | None = None

@@ -154,7 +154,7 @@ class _Job(TypedCopy):
 
     def _bare(self, dialect: Dialect, lines: int) -> Converted | None:
         """With quotation marks as characters like any other, if each line is a row so."""
-        if not dialect.plain or any('"' in name for name in dialect.names):
+        if not dialect.plain:
             return None
         try:
             done = self._csv(csv_source.relation(self.source, replace(dialect, quote="")), dialect)

@@ -119,7 +119,7 @@ def guess(text: str, reading: Reading = Reading(), *, delimiter: str | None = No
         header_by=by,
         above=tuple(" ".join(line.split())[:_TOLD_CHARS] for line in filled[:_TOLD_LINES]),
         spaced=cut.spaced,
-        may_be_bare=reading.quote is None and cut.delimiter in _UNQUOTED and bool(cut.quote) and len(rows[:1]) == 1,
+        may_be_bare=reading.quote is None and cut.delimiter in _UNQUOTED and not _has_quoted_cells(lines, cut),
     )
 
 
@@ -206,9 +206,22 @@ def _start(lines: list[str], cut: _Cut) -> int:
             begin = found.line_num
     except csv.Error:
         pass
-    # Numbers with commas may stand in one column, below its name.
-    count = headers.above(rows, least=3 if cut.delimiter == "," else 2) if rows else 0
+    # Numbers with commas may stand in one column, below its name, but not in quotes.
+    is_sure = cut.delimiter != "," or any('","' in line for line in lines[:_HEAD_LINES])
+    count = headers.above(rows, least=2 if is_sure else 3) if rows else 0
     return begins[count] if count else 0
+
+
+def _has_quoted_cells(lines: list[str], cut: _Cut) -> bool:
+    """Whether a cell begins and ends with quotation marks in one line, or none is looked for."""
+    bare = _Cut(cut.delimiter, "")
+    for line in lines[:_HEAD_LINES] if cut.quote else ():
+        try:
+            if cut.quote in line and next(cut.reader([line])) != next(bare.reader([line])):
+                return True
+        except csv.Error:
+            continue
+    return not cut.quote
 
 
 def _has_spaced_quotes(lines: list[str], cut: _Cut) -> bool:

@@ -62,6 +62,7 @@ WORLD_BANK = (
         ("sep=;\nid;name;n\n1;Alfa;10\n2;Beta;20\n", ["id", "name", "n"], ROWS, "kinds", ["sep=;"]),
         ('"sep=|"\r\nid|name|n\r\n1|Alfa|10\r\n2|Beta|20\r\n', ["id", "name", "n"], ROWS, "kinds", ['"sep=|"']),
         ("sep=\t\nid\tname\tn\n1\tAlfa\t10\n2\tBeta\t20\n", ["id", "name", "n"], ROWS, "kinds", None),
+        ('Title\n"1","Alfa"\n"2","Beta"\n', ["column1", "column2"], [[1, "Alfa"], [2, "Beta"]], "alike", ["Title"]),
         ("Title\n1,Alfa,10\n2,Beta,20\n", ["column1", "column2", "column3"], ROWS, "alike", ["Title"]),
         (
             WORLD_BANK,
@@ -173,11 +174,17 @@ def test_a_first_line_that_is_broken_takes_no_row_with_it(
 @pytest.mark.parametrize("before", [3, 600, 30_000])
 @pytest.mark.parametrize("delimiter", ["\t", "|"])
 def test_quotes_that_begin_late_merge_no_rows(delimiter: str, before: int, tmp_path: Path) -> None:
-    lines = [["id", "name", "n"], *([str(n), f"x{n}", str(n)] for n in range(before))]
+    lines = [["id", 'na"me', "n"], *([str(n), f"x{n}", str(n)] for n in range(before))]
     lines += [[str(before), '"big', "7"], [str(before + 1), 'small"', "8"], [str(before + 2), 'x"y', "9"]]
     found, _, rows = read("".join(delimiter.join(line) + "\n" for line in lines), tmp_path)
     assert (found.rows, found.found["quote"]) == (before + 3, "")
     assert [row[1] for row in rows[-3:]] == ['"big', 'small"', 'x"y']
+
+
+def test_quotes_around_cells_stay_quotes_where_a_later_one_is_stray(tmp_path: Path) -> None:
+    content = 'id\tname\n1\t"Ann"\n' + "".join(f"{n}\tx\n" for n in range(600)) + '601\t"big\n602\tsmall"\n'
+    found, _, rows = read(content, tmp_path)
+    assert (found.found["quote"], rows[0][1], len(rows)) == ('"', "Ann", 602)
 
 
 def test_cells_of_several_lines_in_a_tsv_stay_whole(tmp_path: Path) -> None:

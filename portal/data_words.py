@@ -11,6 +11,23 @@ _LOG_IN_PAGE = _(
     "what lets you in as a request header."
 )
 _SHARE_PAGE = _("This is a web page about the file, not the file. The file itself is at: %(offered)s")
+_ENCODINGS = {
+    "gb18030": "GB18030 (GBK)",
+    "big5": "Big5",
+    "shift_jis": "Shift_JIS",
+    "windows-874": "Windows-874 (TIS-620)",
+    "ibm866": "IBM 866 (DOS)",
+    "ibm850": "IBM 850 (DOS)",
+    "ibm852": "IBM 852 (DOS)",
+    "macintosh": "Mac Roman",
+    "x-mac-cyrillic": "Mac Cyrillic",
+}
+
+
+def encoding_name(encoding: str) -> str:
+    """As people know it."""
+    return _ENCODINGS.get(encoding) or (encoding.title() if encoding.startswith("windows") else encoding.upper())
+
 
 DATA_SENTENCES: dict[str, Any] = {
     # what a fetch is doing
@@ -98,9 +115,14 @@ DATA_SENTENCES: dict[str, Any] = {
     "not_what_it_says": _("You said %(said)s, but the file is %(found)s. Choose that format, or leave it open."),
     "not_what_it_says.login": _LOG_IN_PAGE,
     "not_what_it_says.share_page": _SHARE_PAGE,
-    "not_utf8": _("Line %(line)s is not UTF-8 text. Choose the file's encoding, or save it as UTF-8."),
-    "not_text_in": _("Line %(line)s is not %(encoding)s text. Choose another encoding."),
-    "encoding_not_supported": _("The text is %(found)s. Save the file as UTF-8."),
+    "not_utf8": _(
+        "Line %(line)s is not UTF-8 text: byte %(byte)s of the file (%(hex)s). Choose the file's encoding, or have "
+        "such bytes replaced."
+    ),
+    "not_text_in": _(
+        "Line %(line)s is not %(encoding)s text: byte %(byte)s of the file (%(hex)s). Choose another encoding, or have "
+        "such bytes replaced."
+    ),
     "csv_broken_row": _("Rows that cannot be read: %(broken)s. The first is at line %(line)s."),
     "csv_broken_row.columns": _(
         "Rows that cannot be read: %(broken)s. The first is at line %(line)s: it has %(found)s values where "

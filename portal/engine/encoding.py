@@ -2,152 +2,165 @@
 
 import codecs
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from portal.engine.charsets import BROKEN, REPLACED, UTF8, Decoder, Place, Undecodable, decoded
+from portal.engine.encoding_guess import Evidence, Guess, guess, is_rather_chinese, makes_sense
+from portal.engine.reading import Reading
 from portal.engine.stop import Stop
 from portal.errors import Fault
 
-UTF8 = "utf-8"
 _PIECE = 1024 * 1024
-_BOMS = (
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
     (codecs.BOM_UTF8, UTF8),
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
-_COMMON = 0.9  # of its characters outside ASCII so many are in GB2312, if a text is Chinese
-_FEWEST, _MANY = 2, 12  # characters outside ASCII: with fewer nothing can be told, with so many other languages can
-_JUDGED = 16_384  # bytes
-_OF_ONE_BYTE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254"]
-_OTHERS = ["gb18030", *_OF_ONE_BYTE, "big5", "euc_kr", "euc_jp", "shift_jis"]
-_PLAIN = {9, 10, 13, *range(32, 127)}
+_ESCAPES = (b"\x1b$B", b"\x1b$@", b"\x1b(J", b"\x1b(I")
 _NULS = 0.01  # more than so many are no text
+_JUDGED = 4096  # bytes
 
 
-def found(head: bytes, *, whole: bool, said: str | None = None, lenient: bool = False) -> str | None:
-    """The codec's name, None for what is no text. `head` is the beginning, or the `whole` file; `said` by the user.
+@dataclass(frozen=True)
+class Written:
+    """`guess` is there where nothing in the file tells for sure."""
 
-    With `lenient` some of it may be in no encoding. Raises `Fault`: `encoding_not_supported`; `not_utf8` with the
-    line, where it is nothing else that can be told.
+    encoding: str = UTF8
+    guess: Guess | None = None
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """How many sequences of bytes could not be decoded, and where the first one was; None without any."""
+
+    count: int = 0
+    first: Place | None = None
+
+
+def found(head: bytes, reading: Reading, *, whole: bool) -> Written | None:
+    """How the text is written, None for what is no text. `head` is the beginning, or the `whole` file.
+
+    Raises `Fault('not_utf8')` with the place of what cannot be read, where it is nothing else that can be told.
     """
-    mark = next((name for bom, name in _BOMS if head.startswith(bom)), None)
+    said = reading.encoding
     if said and said != "utf-16":
-        return said
-    if mark == "utf-32":
-        raise Fault("encoding_not_supported", found="UTF-32")
-    two = mark if mark and mark.startswith("utf-16") else wide(head)
-    if said == "utf-16":
-        return two or _likelier(head)
-    if mark or two:
-        return mark or two
+        return Written(said)
+    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    if said and not (marked and marked.startswith("utf-16")):
+        return Written(wide(head) or _likelier(head))
+    if marked and marked != UTF8:
+        return Written(marked)
+    if two := wide(head):
+        return Written(two)
     if head.count(0) > len(head) * _NULS:
         return None
+    cells = Evidence(head if whole else head[: head.rfind(b"\n") + 1] or head).cells
     try:
-        _decoded(head, UTF8, whole=whole)
-        return UTF8
-    except UnicodeDecodeError as problem:
-        if is_chinese(head, whole=whole):
-            return "gb18030"
-        if lenient:
-            return UTF8
-        line = head.count(b"\n", 0, problem.start) or head.count(b"\r", 0, problem.start)
-        raise Fault("not_utf8", line=line + 1) from None
+        decoded(head, UTF8, whole=whole)
+    except Undecodable as problem:
+        likely = None if marked else guess(cells, reading.language)
+        if likely is None and not reading.forgives:
+            raise not_utf8(problem.place) from None
+        return Written(likely.encoding, likely) if likely else Written()
+    if any(escape in head for escape in _ESCAPES) and head.isascii() and _reads(head, "iso-2022-jp"):
+        return Written("iso-2022-jp")
+    if cells and not marked and is_rather_chinese(cells):
+        return Written("gb18030", guess(cells, "zh"))
+    return Written()
 
 
-def text(head: bytes, encoding: str, *, whole: bool, lenient: bool = False) -> str:
+def not_utf8(place: Place) -> Fault:
+    return Fault("not_utf8", line=place.line, byte=place.byte, hex=place.hex)
+
+
+def text(head: bytes, encoding: str, *, whole: bool, forgiving: bool = False) -> str:
     """The sample as text, without its mark. Raises `Fault('not_text_in')`."""
     try:
-        return _decoded(head, encoding, whole=whole, lenient=lenient).removeprefix("\ufeff")
-    except UnicodeDecodeError as problem:
-        raise Fault("not_text_in", encoding=encoding, line=head.count(b"\n", 0, problem.start) + 1) from None
+        return decoded(head, encoding, whole=whole, instead=REPLACED if forgiving else "").removeprefix("\ufeff")
+    except Undecodable as problem:
+        raise _not_text_in(encoding, problem.place) from None
 
 
-def to_utf8(source: Path, target: Path, encoding: str, *, stop: Stop, report: Callable[[int, int], object]) -> None:
-    """Raises `Fault('not_text_in')` with the line where it does not decode."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    size, lines, start = source.stat().st_size, 0, True
+def _not_text_in(encoding: str, place: Place) -> Fault:
+    return Fault("not_text_in", encoding=encoding, line=place.line, byte=place.byte, hex=place.hex)
+
+
+def to_utf8(
+    source: Path, target: Path, encoding: str, reading: Reading, *, stop: Stop, report: Callable[[int, int], object]
+) -> Replaced:
+    """What cannot be decoded is replaced, or made a part of a broken row, as `reading` says.
+
+    Raises `Fault('not_text_in')` with the place otherwise.
+    """
+    replaces = reading.replace_undecodable
+    decoder = Decoder(encoding, instead=REPLACED if replaces else BROKEN * reading.skip_broken)
+    size, start = source.stat().st_size, True
     with source.open("rb") as file, target.open("wb") as out:
         while True:
             stop.check()
             piece = file.read(_PIECE)
             try:
                 said = decoder.decode(piece, final=not piece)
-            except UnicodeDecodeError as problem:
-                line = lines + problem.object.count(b"\n", 0, problem.start) + 1
-                raise Fault("not_text_in", encoding=encoding, line=line) from None
-            out.write((said.removeprefix("\ufeff") if start else said).encode())
-            lines, start = lines + said.count("\n"), start and not said
+            except Undecodable as problem:
+                raise _not_text_in(encoding, problem.place) from None
+            out.write((said.removeprefix("\ufeff") if start else said).encode("utf-8", "surrogateescape"))
+            start = start and not said
             report(file.tell(), max(1, size))
             if not piece:
-                return
+                return Replaced(decoder.replaced, decoder.first) if replaces else Replaced()
 
 
-def late(path: Path, stop: Stop) -> str | None:
+def late(path: Path, reading: Reading, stop: Stop) -> Guess | None:
     """The encoding of a file whose beginning was ASCII and whose rest is not UTF-8."""
-    decoder = codecs.getincrementaldecoder("gb18030")()
-    common = foreign = 0
-    sample = bytearray()
+    evidence = Evidence()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
+        while not evidence.is_enough and (piece := file.read(_PIECE)):
             stop.check()
-            try:
-                more = _counted(decoder.decode(piece))
-            except UnicodeDecodeError:
-                return None
-            common, foreign = common + more[0], foreign + more[1]
-            if more[1] and len(sample) < _JUDGED:
-                sample += b"\n".join(line for line in piece.split(b"\n") if not line.isascii())[:_JUDGED]
-    return "gb18030" if _mostly_chinese(common, foreign, bytes(sample)) else None
+            evidence.add(piece + file.readline(_PIECE))
+    return guess(evidence.cells, reading.language) if evidence.cells else None
 
 
-def is_chinese(head: bytes, *, whole: bool) -> bool:
-    """Whether it is GB18030 and not some other encoding that happens to decode."""
+def first_undecodable(path: Path, stop: Stop) -> Place | None:
+    """Where a file is not UTF-8."""
+    decoder = Decoder(UTF8)
+    with path.open("rb") as file:
+        try:
+            while piece := file.read(_PIECE):
+                stop.check()
+                decoder.decode(piece)
+            decoder.decode(b"", final=True)
+        except Undecodable as problem:
+            return problem.place
+    return None
+
+
+def _reads(head: bytes, encoding: str) -> bool:
     try:
-        counts = _counted(_decoded(head, "gb18030", whole=whole))
-    except UnicodeDecodeError:
+        return bool(decoded(head, encoding, whole=False))
+    except Undecodable:
         return False
-    return _mostly_chinese(*counts, b"\n".join(line for line in head.split(b"\n") if not line.isascii()))
-
-
-def _mostly_chinese(common: int, foreign: int, sample: bytes) -> bool:
-    """Of a text as GB18030: characters common in Chinese, all outside ASCII, and some lines with such."""
-    if foreign < _FEWEST or common < _COMMON * foreign:
-        return False
-    from charset_normalizer import from_bytes  # seldom needed
-
-    best = from_bytes(sample[:_JUDGED], cp_isolation=_OTHERS).best()
-    # One letter with an accent behind the other looks like a hanzi; of few characters Korean looks like Chinese.
-    return best is None or best.encoding not in (_OTHERS[1:] if foreign >= _MANY else _OF_ONE_BYTE)
-
-
-def _counted(said: str) -> tuple[int, int]:
-    """Characters in GB2312 or written with four bytes, which nothing else looks like; and all outside ASCII."""
-    others = "".join(char for char in said if char > "\x7f")
-    four = len(others) - len(others.encode("gbk", "ignore")) // 2
-    return len(others.encode("gb2312", "ignore")) // 2 + four, len(others)
-
-
-def _decoded(head: bytes, encoding: str, *, whole: bool, lenient: bool = False) -> str:
-    return codecs.getincrementaldecoder(encoding)("replace" if lenient else "strict").decode(head, final=whole)
 
 
 def _likelier(head: bytes) -> str:
     """Of the two kinds of UTF-16 the one in which more characters are ASCII, as line breaks and commas are."""
+    plain = set(b"\t\n\r") | set(range(32, 127))
     counts = {}
     for name, high, low in (("utf-16-le", 1, 0), ("utf-16-be", 0, 1)):
         pairs = zip(head[high::2], head[low::2], strict=False)
-        counts[name] = sum(not upper and lower in _PLAIN for upper, lower in pairs)
+        counts[name] = sum(not upper and lower in plain for upper, lower in pairs)
     return max(counts, key=lambda name: counts[name])
 
 
 def wide(head: bytes) -> str | None:
-    """UTF-16 without a mark: its ASCII characters have zero bytes, all on one side."""
-    sample = head[: 4096 & ~1]
-    pairs = list(zip(sample[0::2], sample[1::2], strict=False))
-    for name, high, low in (("utf-16-le", 1, 0), ("utf-16-be", 0, 1)):
-        plain = [pair[low] for pair in pairs if pair[high] == 0]
-        others = sum(pair[low] == 0 for pair in pairs)
-        if len(plain) > max(1, len(pairs) // 20) and not others and all(char in _PLAIN for char in plain):
-            return name
-    return None
+    """UTF-16 without a mark: ASCII has zero bytes, and what comes out is a text."""
+    sample = head[: _JUDGED & ~1]
+    if b"\0" not in sample:
+        return None
+    name = _likelier(sample)
+    try:
+        return name if makes_sense(decoded(sample, name, whole=False)) else None
+    except Undecodable:
+        return None

@@ -4,14 +4,16 @@ import errno
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from portal.engine import convert, download, encoding, sniff, unpack, web_pages
+from portal.engine import convert, download, encoding, named, sniff, unpack, web_pages
+from portal.engine.charsets import UTF8
 from portal.engine.columns import Column
 from portal.engine.convert import MEMORY_MB, THREADS
 from portal.engine.download import Allow, Limits
+from portal.engine.encoding import Replaced, Written
 from portal.engine.guard import Policy
 from portal.engine.meter import Meter
 from portal.engine.profile import profile
@@ -111,6 +113,13 @@ def to_parquet(
 
 
 @dataclass(frozen=True)
+class _Read:
+    converted: Converted
+    sniffed: Sniffed
+    replaced: Replaced = Replaced()  # noqa: RUF009  # it cannot change
+
+
+@dataclass(frozen=True)
 class _Fetch:
     work: Path
     reading: Reading
@@ -135,7 +144,11 @@ class _Fetch:
         plain, peeled = self._unpacked(came.path)
         sniffed = sniff.sniff(plain, self.reading)
         target = self.work / "data.parquet"
-        converted, sniffed = self._converted(plain, sniffed, target, keep=came.path)
+        read = self._converted(plain, sniffed, target, keep=came.path)
+        for left in (plain, self.work / "decoded", self.work / "plain"):
+            if left != came.path:
+                left.unlink(missing_ok=True)
+        converted = read.converted
         self.meter.step("profiling", _PROFILING)
         found = profile(
             target,
@@ -156,7 +169,7 @@ class _Fetch:
             stored_bytes=target.stat().st_size,
             stored_sha256=stored_sha256,
             suggested_name=suggested_name(came.name),
-            found={**_found(sniffed, converted, peeled, self.reading), **came.found},
+            found={**_found(read, peeled, came.name, self.reading), **came.found},
             profile=found,
             skipped=converted.skipped,
             first_skipped=converted.first_skipped,
@@ -202,35 +215,53 @@ class _Fetch:
             report=lambda read, size, written: self.meter.moved(read, size, bytes=written),
         )
 
-    def _converted(self, plain: Path, sniffed: Sniffed, target: Path, *, keep: Path) -> tuple[Converted, Sniffed]:
-        if sniffed.encoding != encoding.UTF8:
-            plain = self._decoded(plain, sniffed.encoding, keep)
+    def _converted(self, plain: Path, sniffed: Sniffed, target: Path, *, keep: Path) -> _Read:
+        written = sniffed.written
+        if written is None:
+            return _Read(self._convert(plain, sniffed, target, keep), sniffed)
+        if written.encoding != UTF8:
+            return self._of_decoded(plain, sniffed, target, keep)
+        if self.reading.replace_undecodable and encoding.first_undecodable(plain, self.stop):
+            return self._of_decoded(plain, self._written_late(plain, sniffed) or sniffed, target, keep)
         try:
-            return self._convert(plain, sniffed, target, keep), sniffed
+            converted = self._convert(plain, sniffed, target, keep)
         except Fault as fault:
-            if fault.params.get("reason") != "encoding" or self.reading.encoding:
+            place = encoding.first_undecodable(plain, self.stop) if _may_be_of_encoding(fault) else None
+            if place is None:
                 raise
-            # Its beginning was ASCII, and the rest is not UTF-8.
-            other = encoding.late(plain, self.stop)
-            if other is None:
-                raise Fault("not_utf8", line=fault.params["line"]) from None
+            late = self._written_late(plain, sniffed)
+            if late is None:
+                raise encoding.not_utf8(place) from None
+        else:
+            is_of_encoding = (converted.first_skipped or {}).get("reason") == "encoding"
+            late = self._written_late(plain, sniffed) if is_of_encoding else None
+            if late is None:
+                return _Read(converted, sniffed)
         target.unlink(missing_ok=True)
-        sniffed = sniff.sniff(self._decoded(plain, other, keep), self.reading)
-        return self._convert(self.work / "decoded", sniffed, target, keep), replace(sniffed, encoding=other)
+        return self._of_decoded(plain, late, target, keep)
 
-    def _decoded(self, plain: Path, written: str, keep: Path) -> Path:
+    def _written_late(self, plain: Path, sniffed: Sniffed) -> Sniffed | None:
+        """Its beginning was ASCII, and the rest is not UTF-8: what it may be."""
+        if self.reading.encoding:
+            return None
+        likely = encoding.late(plain, self.reading, self.stop)
+        return replace(sniffed, written=Written(likely.encoding, likely)) if likely else None
+
+    def _of_decoded(self, plain: Path, sniffed: Sniffed, target: Path, keep: Path) -> _Read:
         self.meter.step("decoding", _DECODING)
-        target = self.work / "decoded"
-        encoding.to_utf8(plain, target, written, stop=self.stop, report=self.meter.moved)
+        decoded, written = self.work / "decoded", sniffed.written or Written()
+        replaced = encoding.to_utf8(
+            plain, decoded, written.encoding, self.reading, stop=self.stop, report=self.meter.moved
+        )
         if plain != keep:
             plain.unlink()
-        return target
+        return _Read(self._convert(decoded, sniffed, target, keep), sniffed, replaced)
 
     def _convert(self, plain: Path, sniffed: Sniffed, target: Path, keep: Path) -> Converted:
         if sniffed.format == "ndjson" and plain == keep:  # a byte order mark in it is going to be blanked
             plain = _own_copy(plain, self.work / "plain", self.stop)
         self.meter.step("converting", _CONVERTING)
-        converted = convert.convert(
+        return convert.convert(
             plain,
             sniffed,
             target,
@@ -242,9 +273,11 @@ class _Fetch:
             stop=self.stop,
             report=lambda share: self.meter.moved(share, 1),
         )
-        if plain != keep:
-            plain.unlink()
-        return converted
+
+
+def _may_be_of_encoding(fault: Fault) -> bool:
+    """DuckDB's reader of JSON documents says of bytes that are no UTF-8 only that they are no JSON."""
+    return fault.params.get("reason") == "encoding" or fault.code == "json_broken"
 
 
 def _own_copy(path: Path, copy: Path, stop: Stop) -> Path:
@@ -259,10 +292,15 @@ def _own_copy(path: Path, copy: Path, stop: Stop) -> Path:
     return copy
 
 
-def _found(sniffed: Sniffed, converted: Converted, peeled: list[str], reading: Reading) -> dict[str, Any]:
+def _found(read: _Read, peeled: list[str], name: str, reading: Reading) -> dict[str, Any]:
+    sniffed, converted, replaced = read.sniffed, read.converted, read.replaced
     found: dict[str, Any] = {"format": sniffed.format}
-    if sniffed.format not in ("parquet", "xlsx"):
-        found["encoding"] = sniffed.encoding
+    if sniffed.written:
+        found["encoding"] = sniffed.written.encoding
+        if likely := sniffed.written.guess:
+            found |= {"encoding_guessed": True, "encodings": list(likely.fitting)}
+    if replaced.first:
+        found["replaced"] = {"count": replaced.count, **asdict(replaced.first)}
     if dialect := sniffed.dialect:
         quote = "" if converted.bare else dialect.quote
         found |= {"delimiter": dialect.delimiter, "quote": quote, "header": dialect.header}
@@ -274,6 +312,7 @@ def _found(sniffed: Sniffed, converted: Converted, peeled: list[str], reading: R
     if peeled:
         found["packed"] = peeled
     more = {"sheet": converted.sheet, "wide": converted.wide, "converted": converted.converted}
+    more["named"] = named.otherwise(name, sniffed.format, peeled)
     return found | {name: value for name, value in more.items() if value}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from portal.engine import csv_dialect, encoding
 from portal.engine.csv_dialect import Dialect
+from portal.engine.encoding import Written
 from portal.engine.reading import Reading
 from portal.errors import Fault
 
@@ -21,7 +22,7 @@ _DATA = {
     b"PK\x05\x06": "zip",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\xfd7zXZ\x00": "xz",
-    b"BZh": "bzip2",
+    **{b"BZh%d1AY" % level: "bzip2" for level in range(1, 10)},
     b"7z\xbc\xaf\x27\x1c": "7z",
     b"Rar!": "rar",
     b"\xd0\xcf\x11\xe0": "xls",
@@ -42,24 +43,27 @@ _OTHER = {
 }
 PROSE_TOLD = 120  # characters of a text that is no table
 _HANZI_SENTENCE = re.compile("[\u4e00-\u9fff]{7}|[，。！？；]")
+_WORDS = {"parquet", "rar", "arrow", "orc", "gif", "riff"}  # a text, too, may begin with their signatures
+_HTML = re.compile(r"<(?:!doctype html|(?:html|head|body|script|style|meta|title|div|table|br|p|h1)\b)", re.IGNORECASE)
+_ROOT = re.compile(r"<([\w:.-]+)[^<>]*>")
 _TEXT_CONTROLS = set(b"\0\t\n\r\f\x1b")
 
 
 @dataclass(frozen=True)
 class Sniffed:
-    """`dialect` is there for csv and tsv alone. `row_bytes` is the mean length of a row in the sample."""
+    """`dialect` is there for csv and tsv alone, `written` for text; `row_bytes` is a row's mean length."""
 
     format: str
     dialect: Dialect | None
     row_bytes: int
-    encoding: str = encoding.UTF8
+    written: Written | None = None
 
 
 def sniff(path: Path, reading: Reading = Reading()) -> Sniffed:  # noqa: B008  # it cannot change
     """Tell what a file is. `reading` is what the user says of it: the format must fit, the rest is taken as said.
 
-    Raises `Fault`: `file_empty`, `format_not_supported`, `not_data`, `not_what_it_says`, `encoding_not_supported`,
-    `not_utf8`, `not_text_in`, `too_many_columns`, `delimiter_invalid`.
+    Raises `Fault`: `file_empty`, `format_not_supported`, `not_data`, `not_what_it_says`, `not_utf8`, `not_text_in`,
+    `too_many_columns`, `delimiter_invalid`.
     """
     said = reading.format
     with path.open("rb") as file:
@@ -85,7 +89,7 @@ def sniff(path: Path, reading: Reading = Reading()) -> Sniffed:  # noqa: B008  #
     return _fitting(Sniffed(found, None, max(1, len(text) // rows), written), said)
 
 
-def _separated(text: str, reading: Reading, rows: int, written: str) -> Sniffed:
+def _separated(text: str, reading: Reading, rows: int, written: Written) -> Sniffed:
     delimiter = reading.delimiter or ("\t" if reading.format == "tsv" else None)
     dialect = csv_dialect.guess(text, reading, delimiter=delimiter)
     return Sniffed("tsv" if dialect.delimiter == "\t" else "csv", dialect, max(1, len(text) // rows), written)
@@ -114,10 +118,14 @@ def _fitting(found: Sniffed, said: str | None) -> Sniffed:
 
 def _signature(head: bytes) -> str | None:
     for magic, name in (_OURS | _DATA | _OTHER).items():
-        if head.startswith(magic) and (name != "orc" or b"\0" in head):
+        if head.startswith(magic) and not (name in _WORDS and _is_text(head[:4096])):
             office = name == "zip" and (b"xl/" in head[:8192] or b"[Content_Types].xml" in head[:8192])
             return "xlsx" if office else name
     return None
+
+
+def _is_text(head: bytes) -> bool:
+    return not any(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
 
 
 def _unwelcome(found: str, said: str | None) -> Fault:
@@ -127,27 +135,34 @@ def _unwelcome(found: str, said: str | None) -> Fault:
     return Fault("format_not_supported" if supported_by_others else "not_data", found=found)
 
 
-def _text(head: bytes, *, whole: bool, reading: Reading) -> tuple[str, str]:
-    """The sample as text, cut at the end of a line unless it is the whole file; and its encoding."""
-    controls = sum(byte < 32 and byte not in _TEXT_CONTROLS for byte in head[:4096])
-    two_bytes = reading.encoding == "utf-16" or head[:2] in (b"\xff\xfe", b"\xfe\xff") or encoding.wide(head)
-    if controls > len(head[:4096]) / 100 and not two_bytes:
-        raise _unwelcome("binary", reading.format)
-    written = encoding.found(head, whole=whole, said=reading.encoding, lenient=reading.skip_broken)
+def _text(head: bytes, *, whole: bool, reading: Reading) -> tuple[str, Written]:
+    """The sample as text, cut at the end of a line unless it is the whole file; and how it is written."""
+    written = encoding.found(head, reading, whole=whole) if _may_be_text(head, reading) else None
     if written is None:
         raise _unwelcome("binary", reading.format)
-    text = encoding.text(head, written, whole=whole, lenient=reading.skip_broken)
+    text = encoding.text(head, written.encoding, whole=whole, forgiving=reading.forgives)
     if not whole:
         end = max(text.rfind("\n"), text.rfind("\r")) + 1
         text = text[:end] if end else text[:-4]
     return text, written
 
 
+def _may_be_text(head: bytes, reading: Reading) -> bool:
+    controls = sum(byte < 32 and byte not in _TEXT_CONTROLS for byte in head[:4096])
+    if controls <= len(head[:4096]) / 100:
+        return True
+    wide = reading.encoding == "utf-16" or head[:2] in (b"\xff\xfe", b"\xfe\xff") or encoding.wide(head)
+    return bool(wide) or head.startswith(b"\0\0\xfe\xff")
+
+
 def _markup(text: str) -> str | None:
-    start = text.lstrip()[:1024].lower()
-    if start.startswith("<!doctype html") or "<html" in start:
+    start = text.lstrip()
+    if not start.startswith("<"):  # tags may stand in a cell
+        return None
+    if _HTML.search(start[:1024]):
         return "html"
-    return "xml" if start.startswith("<?xml") else None
+    root = _ROOT.match(start)
+    return "xml" if start.startswith("<?xml") or (root and start.rstrip().endswith(f"</{root[1]}>")) else None
 
 
 def _json_kind(text: str, said: str | None) -> str | None:

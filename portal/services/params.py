@@ -22,7 +22,7 @@ _QUOTES = ("", '"', "'")
 _FETCH = {
     *("url", "upload", "name", "headers"),
     *("format", "encoding", "delimiter", "quote", "header", "member", "sheet", "skip_broken"),
-    *("skip_rows", "header_row", "footer_rows"),
+    *("replace_undecodable", "skip_rows", "header_row", "footer_rows"),
 }
 _SAID = ("header", "skip_rows")  # which say something when they are false or 0, too
 _EXPORT = {"dataset", "name", "format", "columns", "where", "encoding", "packing"}
@@ -39,9 +39,11 @@ def fetch_policy() -> guard.Policy:
     )
 
 
-def reading_of(params: dict[str, Any]) -> Reading:
-    """How a fetch's params say that the file is to be read."""
-    return Reading(**{name: params[name] for name in Reading.__dataclass_fields__ if name in params})
+def reading_of(params: dict[str, Any], owner_id: int) -> Reading:
+    """How a fetch's params say that the file is to be read, for a reader of its owner's language."""
+    said = {name: params[name] for name in Reading.__dataclass_fields__ if name in params}
+    language = db.session.scalar(select(User.locale).where(User.id == owner_id))
+    return Reading(**said, language=language or "en")
 
 
 def wanted_of(params: dict[str, Any]) -> Wanted:
@@ -87,6 +89,7 @@ def _fetch(user: User, params: dict[str, Any]) -> tuple[dict[str, Any], Headers]
         "skip_rows": _count(params, "skip_rows", 0, MOST_SKIPPED),
         "header_row": _count(params, "header_row", 1, MOST_SKIPPED),
         "footer_rows": _count(params, "footer_rows", 0, MOST_FOOTER),
+        "replace_undecodable": _flag(params, "replace_undecodable"),
     }
     _check_header_row(checked)
     kept = {name: value for name, value in checked.items() if value or (name in _SAID and value is not None)}

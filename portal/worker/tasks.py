@@ -39,13 +39,14 @@ def _fetch(run: Run) -> None:
     upload = uploads.of_run(owner, params) if "upload" in params else None
     address = runs.address_of(run.copy)
     headers = request_headers.opened(run.copy)
+    reading = reading_of(params, owner)
     db.session.commit()  # no connection is held while it works
     with _source(run, upload, address, headers) as source, _noting_refusals(run):
         work = partial(
             fetching.to_parquet,
             source,
             run.folder,
-            reading=reading_of(params),
+            reading=reading,
             policy=fetch_policy(),
             limits=download.Limits(
                 max_bytes=config.fetch_max_bytes,

@@ -10,6 +10,7 @@ from flask import Response, current_app, url_for
 from portal.api import guards
 from portal.api.schemas import PageQuery
 from portal.api.schemas.datasets import (
+    AgainQuery,
     DatasetAnswer,
     DatasetBody,
     DatasetsAnswer,
@@ -74,10 +75,11 @@ def delete(uuid: UUID) -> Any:
 @bp.post("/<uuid:uuid>/fetch")
 @guards.bearer_required
 @bp.doc(operation_id="fetchDatasetAgain", security="bearer")
+@bp.input(AgainQuery, location="query", arg_name="query")
 @bp.output(TaskAnswer, status_code=202)
-def fetch_again(uuid: UUID) -> Any:
+def fetch_again(uuid: UUID, query: AgainQuery) -> Any:
     """Fetch what it was made of once more, for a new dataset."""
-    task = datasets.fetch_again(guards.user(), uuid)
+    task = datasets.fetch_again(guards.user(), uuid, **query.model_dump(exclude_none=True))
     db.session.commit()
     return dump(task), 202, {"Location": url_for("api_tasks.show", uuid=task.uuid)}
 

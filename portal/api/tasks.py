@@ -101,8 +101,7 @@ def cancel(uuid: UUID) -> Any:
 @bp.output(TaskAnswer, status_code=202)
 def retry(uuid: UUID, query: RetryQuery) -> Any:
     """Run a task again that failed, expired or was cancelled: a new one, and the same new one if asked again."""
-    chosen = {"skip_broken": True} if query.skip_broken else {}
-    task = tasks.retry(guards.user(), uuid, offered=query.offered, **chosen)
+    task = tasks.retry(guards.user(), uuid, **query.model_dump(exclude_defaults=True))
     headers = {"Location": url_for(".show", uuid=task.uuid), **_quota()}
     db.session.commit()
     return dump(task), 202, headers

@@ -212,10 +212,10 @@ def delete(user: User, uuid: UUID) -> None:
     tasks.expire_results([dataset.task_id], "result_deleted")
 
 
-def fetch_again(user: User, uuid: UUID) -> TaskCopy:
-    """A new task that fetches what this dataset was made of, as it was then asked for."""
+def fetch_again(user: User, uuid: UUID, **changed: Any) -> TaskCopy:
+    """A new task that fetches what this dataset was made of, as it was then asked for but for what is `changed`."""
     dataset = get_for(user, uuid)
-    return tasks.again(user, db.session.get_one(Task, dataset.task_id))
+    return tasks.again(user, db.session.get_one(Task, dataset.task_id), **changed)
 
 
 def expire_old() -> int:

@@ -192,10 +192,10 @@ def retry(user: User, uuid: UUID, *, offered: bool = False, **changed: Any) -> T
     return _once_more(user, before, retry_of=uuid, **changed)
 
 
-def again(user: User, before: Task) -> TaskCopy:
-    """The same fetch once more, whatever became of it."""
+def again(user: User, before: Task, **changed: Any) -> TaskCopy:
+    """The same fetch once more, whatever became of it, with params that are `changed`."""
     quotas.one_at_a_time(user)
-    return _once_more(user, before)
+    return _once_more(user, before, **changed)
 
 
 def _once_more(user: User, before: Task, retry_of: UUID | None = None, **changed: Any) -> TaskCopy:

@@ -9,6 +9,8 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
+from portal.data_words import encoding_name
+from portal.engine.reading import ENCODINGS
 from portal.errors import Invalid, PortalError, TooMany, Unavailable
 from portal.extensions import db
 from portal.models import Dataset
@@ -19,6 +21,7 @@ from portal.wording import sentence
 
 bp = Blueprint("datasets", __name__, url_prefix="/datasets")
 bp.add_app_template_test(looks.is_nested, "nested")
+bp.add_app_template_filter(encoding_name)
 COLUMNS_A_PAGE = 24
 Looked: TypeAlias = tuple[dict[str, Any], int, dict[str, str]]
 
@@ -44,8 +47,15 @@ def show(uuid: UUID) -> ResponseReturnValue:
         if htmx.is_htmx():
             answer = htmx.part("datasets/_rows.html", **context)
         else:
-            answer = make_response(render_template("datasets/show.html", task=task, **context))
+            context |= {"task": task, "encodings": _other_encodings(dataset)}
+            answer = make_response(render_template("datasets/show.html", **context))
     return answer, status, headers
+
+
+def _other_encodings(dataset: Dataset) -> tuple[list[str], list[str]]:
+    """Those in which a dataset's text was not read: those that fit, likeliest first, and all others."""
+    fitting = [name for name in dataset.found.get("encodings", ()) if name != dataset.found["encoding"]]
+    return fitting, [name for name in ENCODINGS if name not in (*fitting, dataset.found.get("encoding"))]
 
 
 @bp.get("/<uuid:uuid>/row")
@@ -121,9 +131,10 @@ def delete(uuid: UUID) -> ResponseReturnValue:
 @bp.post("/<uuid:uuid>/fetch-again")
 @guards.member_required
 def fetch_again(uuid: UUID) -> ResponseReturnValue:
-    """Make a new one of the same source."""
+    """Make a new one of the same source; read in another encoding, if that is sent."""
+    encoding = request.form.get("encoding")
     try:
-        task = datasets.fetch_again(guards.user(), uuid)
+        task = datasets.fetch_again(guards.user(), uuid, **({"encoding": encoding} if encoding else {}))
     except PortalError as error:
         db.session.rollback()
         if error.status == 404:

@@ -150,11 +150,10 @@ def cancel(uuid: UUID) -> ResponseReturnValue:
 @guards.member_required
 def retry(uuid: UUID) -> ResponseReturnValue:
     """Run an ended task again, and go to the new one; with what was missing to read its file, if that is sent."""
-    chosen: dict[str, Any] = {name: value for name in ("member", "sheet") if (value := request.form.get(name))}
-    if request.form.get("skip_broken"):
-        chosen["skip_broken"] = True
-    if request.form.get("offered"):
-        chosen["offered"] = True
+    chosen: dict[str, Any] = {
+        name: value for name in ("member", "sheet", "encoding") if (value := request.form.get(name))
+    }
+    chosen |= {name: True for name in ("skip_broken", "replace_undecodable", "offered") if request.form.get(name)}
     try:
         task = tasks.retry(guards.user(), uuid, **chosen)
     except (Conflict, Invalid, TooMany, Unavailable) as error:

@@ -32,9 +32,11 @@ class ColumnAnswer(Answer):
 class DatasetAnswer(Answer):
     """`bytes` and `sha256` are of the source as it was fetched; an upload has a `source_name` and no `source_url`.
 
-    `found` says how the file was read; in it `converted` tells which columns of a Parquet file are kept otherwise:
-    `text` (bytes that are UTF-8), `base64`, `nanoseconds` (as text), `pairs` (maps, as lists), `geometry` (WKT),
-    `interval` (as text). `skipped` rows could not be read and were left out, as was asked for.
+    `found` says how the file was read. Where its encoding was guessed (`encoding_guessed`), `encodings` are all that
+    fit, likeliest first; fetch again with another one if it is wrong. `named` is the ending of a name that promised
+    another format, `replaced` counts bytes that could not be decoded. `converted` tells which columns of a Parquet
+    file are kept otherwise: `text` (bytes that are UTF-8), `base64`, `nanoseconds` (as text), `pairs` (maps, as lists),
+    `geometry` (WKT), `interval` (as text). `skipped` rows could not be read and were left out, as was asked for.
     """
 
     uuid: UUID
@@ -64,6 +66,10 @@ class DatasetBody(Body):
 
     name: Annotated[str, Field(max_length=200)] | None = None
     description: Annotated[str, Field(max_length=limits.DESCRIPTION_MAX)] | None = None
+
+
+class AgainQuery(BaseModel):
+    encoding: Annotated[str | None, Field(description="in which the text is read this time")] = None
 
 
 class RowsQuery(BaseModel):

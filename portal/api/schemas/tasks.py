@@ -67,6 +67,8 @@ class TaskBody(Body):
 class RetryQuery(BaseModel):
     skip_broken: Annotated[bool, Field(description="leave out the rows of a fetch that cannot be read")] = False
     offered: Annotated[bool, Field(description="fetch the address that `error_params.offered` names instead")] = False
+    replace_undecodable: Annotated[bool, Field(description="replace and count bytes that cannot be decoded")] = False
+    encoding: Annotated[str, Field(description="in which the text of a fetch is read this time")] = ""
 
 
 class TasksQuery(PageQuery):

@@ -7,7 +7,8 @@ from wtforms import BooleanField, IntegerField, SelectField, StringField, TextAr
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import NumberRange, Optional, ValidationError
 
-from portal.engine.reading import MOST_FOOTER, MOST_SKIPPED
+from portal.data_words import encoding_name
+from portal.engine.reading import ENCODINGS, MOST_FOOTER, MOST_SKIPPED
 from portal.web.forms import Form
 
 _FIND_OUT = SelectChoice("", _("Find out"))
@@ -32,11 +33,7 @@ class ReadingForm(Form):
         _("Encoding"),
         choices=[
             _FIND_OUT,
-            SelectChoice("utf-8", "UTF-8"),
-            SelectChoice("utf-16", "UTF-16"),
-            SelectChoice("gb18030", "GB18030 (GBK)"),
-            SelectChoice("big5", "Big5"),
-            SelectChoice("windows-1252", "Windows-1252"),
+            *(SelectChoice(name, encoding_name(name)) for name in ENCODINGS),
         ],
         default="",
     )
@@ -74,6 +71,7 @@ class ReadingForm(Form):
     sheet = StringField(_("Sheet of a workbook"))
     member = StringField(_("File in a zip archive"))
     skip_broken = BooleanField(_("Leave out rows that cannot be read, and count them"))
+    replace_undecodable = BooleanField(_("Replace bytes that cannot be decoded by �, and count them"))
     headers = TextAreaField(_("Request headers"))
 
     def validate_headers(self, field: TextAreaField) -> None:
@@ -94,6 +92,7 @@ class ReadingForm(Form):
             "sheet": self.sheet.data,
             "member": self.member.data,
             "skip_broken": self.skip_broken.data or None,
+            "replace_undecodable": self.replace_undecodable.data or None,
         }
         return {name: value for name, value in said.items() if value is not None}
 
@@ -112,5 +111,6 @@ class ReadingForm(Form):
         """Whether any option was chosen, so that they are shown."""
         options = (self.format, self.encoding, self.delimiter, self.quote, self.header, self.sheet, self.member)
         lines = (self.skip_rows, self.header_row, self.footer_rows)
-        chosen = any(option.data or option.errors for option in (*options, *lines, self.skip_broken, self.headers))
+        forgiven = (self.skip_broken, self.replace_undecodable)
+        chosen = any(option.data or option.errors for option in (*options, *lines, *forgiven, self.headers))
         return chosen or self.skip_rows.data == 0

@@ -19,7 +19,7 @@ from portal.models import Dataset, Export, Task, TaskHeaders, Upload, User
 from portal.services import exports, request_headers, tasks, tidying
 from portal.services.copies import copy_of
 from tests.cast import browser, csrf, person
-from tests.stage import Stage, set_up
+from tests.stage import Stage, dataset, set_up
 from tests.store import adopt
 
 
@@ -114,6 +114,38 @@ def test_it_is_renamed_and_removed(app: APIFlask, stage: Stage, rows: str) -> No
         assert tidying.remove_files() == 1
         db.session.commit()
         assert not (store / MANY).exists()
+
+
+def test_a_guessed_encoding_is_said_and_the_file_read_again_in_another(app: APIFlask, client: FlaskClient) -> None:
+    person(app, "alice")
+    alice = browser(app, "alice")
+    upload(alice, "姓名\n王\n".encode("gb18030"))
+    with app.app_context():
+        task = db.session.scalar(select(Task))
+        assert task
+        made = dataset(app, db.session.get_one(User, task.owner_id), "one.parquet")
+        made.task_id = task.id
+        made.found = {
+            "format": "csv",
+            "encoding": "gb18030",
+            "encoding_guessed": True,
+            "encodings": ["gb18030", "euc-kr"],
+        }
+        db.session.commit()
+        address = f"/datasets/{made.uuid}"
+    page = html.unescape(alice.get(address).text)
+    assert "Read as GB18030 (GBK): a guess" in page
+    choices = re.findall(r'<option value="([a-z0-9-_]+)">', page[page.index('id="read-as"') :])
+    assert choices[0] == "euc-kr" and "gb18030" not in choices and "windows-1252" in choices
+    form = {"csrf_token": csrf(alice, address), "encoding": "euc-kr"}
+    assert alice.post(f"{address}/fetch-again", data=form).status_code == 303
+    assert (
+        "Choose one of"
+        in alice.post(f"{address}/fetch-again", data={**form, "encoding": "x"}, follow_redirects=True).text
+    )
+    with app.app_context():
+        again = db.session.scalar(select(Task).order_by(Task.id.desc()).limit(1))
+        assert again and again.params["encoding"] == "euc-kr"
 
 
 def upload(client: FlaskClient, content: bytes, name: str = "two.csv", **data: Any) -> Any:

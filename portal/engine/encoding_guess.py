@@ -120,9 +120,9 @@ class Evidence:
 def guess(cells: Sequence[bytes], language: str) -> Guess | None:
     """None for what makes no sense in any, and for UTF-8 with some bytes damaged. `language` is the reader's."""
     said = _models(cells)
-    scores, costs, fitting = {}, {}, set()
+    scores, costs, readings, fitting = {}, {}, {}, set()
     for encoding in _GUESSED:
-        texts = [_read(cell, encoding) for cell in cells]
+        texts = readings[encoding] = [_read(cell, encoding) for cell in cells]
         if None not in texts:
             fitting.add(encoding)
         cost, length = _cost(texts, encoding)
@@ -132,10 +132,12 @@ def guess(cells: Sequence[bytes], language: str) -> Guess | None:
         scores[encoding] = math.log(model + _LEAST) + usual + reader - _WEIGHT * cost
         costs[encoding] = cost
     best = max(scores, key=scores.__getitem__)
+    alike = [encoding for encoding in _GUESSED if readings[encoding] == readings[best]]
+    best = max(alike, key=lambda encoding: _USUAL.get(encoding, _SELDOM))  # KOI8-R and -U differ in few letters
     damaged, _ = _cost([decoded(cell, UTF8, instead=REPLACED) for cell in cells], UTF8)
     if costs[best] > _NONSENSE or scores[best] < math.log(_MODEL) - _WEIGHT * damaged or _says_nothing(cells):
         return None
-    return Guess(best, tuple(sorted(fitting, key=lambda name: -scores[name])))
+    return Guess(best, tuple(sorted(fitting, key=lambda name: (name != best, -scores[name]))))
 
 
 def is_rather_chinese(cells: Sequence[bytes]) -> bool:

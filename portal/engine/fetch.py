@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from portal.engine import convert, download, encoding, named, sniff, unpack, web_pages
+from portal.engine import convert, download, encoding, named, ndjson_source, sniff, unpack, web_pages
 from portal.engine.charsets import UTF8
 from portal.engine.columns import Column
 from portal.engine.convert import MEMORY_MB, THREADS
@@ -259,7 +259,7 @@ class _Fetch:
 
     def _convert(self, plain: Path, sniffed: Sniffed, target: Path, keep: Path) -> Converted:
         if sniffed.format == "ndjson" and plain == keep:  # a byte order mark in it is going to be blanked
-            plain = _own_copy(plain, self.work / "plain", self.stop)
+            plain = ndjson_source.own_copy(plain, self.work / "plain", self.stop)
         self.meter.step("converting", _CONVERTING)
         return convert.convert(
             plain,
@@ -278,18 +278,6 @@ class _Fetch:
 def _may_be_of_encoding(fault: Fault) -> bool:
     """DuckDB's reader of JSON documents says of bytes that are no UTF-8 only that they are no JSON."""
     return fault.params.get("reason") == "encoding" or fault.code == "json_broken"
-
-
-def _own_copy(path: Path, copy: Path, stop: Stop) -> Path:
-    """The file itself, unless it has a mark that must not stay."""
-    with path.open("rb") as file:
-        if not file.read(3).startswith(b"\xef\xbb\xbf"):
-            return path
-        with copy.open("wb") as out:
-            while piece := file.read(_PIECE):
-                stop.check()
-                out.write(piece)
-    return copy
 
 
 def _found(read: _Read, peeled: list[str], name: str, reading: Reading) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from portal.engine.values import MIDNIGHT, MISFIT, TYPES, Type, identifier, lite
 from portal.errors import Fault
 
 LONGEST_LINE = 32_000_000  # bytes; DuckDB reads in buffers of 32 MiB
+_PIECE = 4 * 1024**2  # bytes copied between two looks at whether to stop
 EXACT = 2**53  # from here on a double skips whole numbers
 DATES = tuple(kind for kind in TYPES if kind.name.startswith(("DATE", "TIMESTAMP")))
 NUMBERS = tuple(kind for kind in TYPES if kind.name in ("BIGINT", "DECIMAL(38,0)", "DOUBLE"))
@@ -59,6 +60,18 @@ def blank_mark(path: Path) -> None:
         if file.read(len(BOM_UTF8)) == BOM_UTF8:
             file.seek(0)
             file.write(b" " * len(BOM_UTF8))
+
+
+def own_copy(path: Path, copy: Path, stop: Stop) -> Path:
+    """The file itself, unless it has a mark that must not stay."""
+    with path.open("rb") as file:
+        if file.read(len(BOM_UTF8)) != BOM_UTF8:
+            return path
+        with copy.open("wb") as out:
+            while piece := file.read(_PIECE):
+                stop.check()
+                out.write(piece)
+    return copy
 
 
 def columns_of(

@@ -211,9 +211,11 @@ def _of(char: str, beside: str, encoding: str) -> float:
 
 
 def _han(char: str, encoding: str) -> float:
+    cost = 0 if char in _COMMON.get(encoding, _ANY_COMMON) else 0.5
+    if encoding not in _TAUGHT:
+        return cost
     codec, first, last = _TAUGHT[encoding]
     code = char.encode(codec, "ignore")
-    cost = 0 if char in _COMMON[encoding] else 0.5
     return cost + (0 if code and first <= code[0] <= last else 0.4) + (0.5 if encoding == "euc-kr" else 0)
 
 

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,17 +21,6 @@ from portal.engine.sniff import Sniffed
 from portal.engine.stop import Stop
 from portal.engine.typed_copy import Converted
 from portal.errors import Fault
-
-_ENDINGS = re.compile(
-    r"(\.(gz|gzip|zst|zstd|zip|csv|tsv|txt|tab|ndjson|jsonl|json|parquet|xlsx))+\Z",
-    re.IGNORECASE,
-)
-
-
-def suggested_name(file: str) -> str:
-    """What to call the data of a file of this name."""
-    return _ENDINGS.sub("", file) or "data"
-
 
 # Where each step begins and ends, in per cent.
 _CONNECTING, _DOWNLOADING, _UNPACKING, _DECODING = (0, 0), (1, 45), (45, 52), (52, 55)
@@ -168,7 +156,7 @@ class _Fetch:
             source_sha256=came.sha256,
             stored_bytes=target.stat().st_size,
             stored_sha256=stored_sha256,
-            suggested_name=suggested_name(came.name),
+            suggested_name=named.suggested(came.name),
             found={**_found(read, peeled, came.name, self.reading), **came.found},
             profile=found,
             skipped=converted.skipped,
@@ -198,7 +186,7 @@ class _Fetch:
             allow=self.allow,
         )
         host = came.final_url.partition("://")[2].partition("/")[0]
-        name = came.filename if came.filename and _ENDINGS.sub("", came.filename) else host
+        name = came.filename if came.filename and named.stem(came.filename) else host
         assumed = {"ignored_codings": came.ignored, "unsized": came.is_unsized}
         found = {key: value for key, value in assumed.items() if value}
         return Local(source.path, name, came.bytes, came.sha256, found), came.final_url

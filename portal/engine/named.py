@@ -1,4 +1,11 @@
-"""Whether a file's name says what it is."""
+"""What a file's name says: whether it is so, and what to call the data."""
+
+import re
+
+_ENDINGS = re.compile(
+    r"(\.(gz|gzip|zst|zstd|zip|csv|tsv|txt|tab|ndjson|jsonl|json|parquet|xlsx))+\Z",
+    re.IGNORECASE,
+)
 
 _FORMATS = {
     "csv": ("csv", "tsv"),
@@ -17,6 +24,16 @@ _FORMATS = {
     "pdf": ("pdf",),
 }
 _PACKINGS = {"gz": "gzip", "gzip": "gzip", "zst": "zstd", "zstd": "zstd", "zip": "zip", "bz2": "bzip2", "xz": "xz"}
+
+
+def stem(file: str) -> str:
+    """A file's name without the endings of formats and packings, "" if it is nothing else."""
+    return _ENDINGS.sub("", file)
+
+
+def suggested(file: str) -> str:
+    """What to call the data of a file of this name."""
+    return stem(file) or "data"
 
 
 def otherwise(name: str, format_: str, peeled: list[str]) -> str | None:

@@ -6,10 +6,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 from portal import access, jobs
-from portal.engine import csv_dialect, export, guard, query, secret_parts
+from portal.engine import csv_dialect, export, guard, named, query, secret_parts
 from portal.engine.columns import Column
 from portal.engine.export import Wanted
-from portal.engine.fetch import suggested_name
 from portal.engine.reading import ENCODINGS, FORMATS, MOST_FOOTER, MOST_SKIPPED, Reading
 from portal.errors import Denied, Fault, Invalid, NotFound
 from portal.extensions import db, settings
@@ -105,7 +104,7 @@ def _source(user: User, params: dict[str, Any]) -> tuple[dict[str, str], str]:
         raise Invalid("source_twice", field="params.upload")
     if upload:
         sent = uploads.get_for(user, _uuid(upload, "upload"))
-        return {"upload": str(sent.uuid)}, suggested_name(sent.name)
+        return {"upload": str(sent.uuid)}, named.suggested(sent.name)
     if not url:
         raise Invalid("required", field="params.url")
     if secret_parts.is_hidden(url):

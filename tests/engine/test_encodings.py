@@ -197,23 +197,6 @@ def test_a_name_that_says_otherwise_is_said(
     assert fetch(site.file(path, body)).found.get("named") == named
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"404 page not found\n",
-        b"Hello, this is a sentence of prose.",
-        "没有找到您要的文件。\n".encode(),
-        b"Access denied.",
-    ],
-)
-def test_a_line_of_prose_is_no_table(site: Site, fetch: Fetch, body: bytes) -> None:
-    with pytest.raises(Fault) as caught:
-        fetch(site.file("/p.csv", body))
-    assert (caught.value.code, caught.value.params) == ("not_data", {"found": "prose"})
-    assert fetch(site.file("/q.csv", body), format="csv")
-    assert fetch(site.file("/h.csv", b"first name,last name,date of birth\n")).rows == 0
-
-
 def test_tags_within_cells_are_data(site: Site, fetch: Fetch) -> None:
     assert rows(fetch(site.file("/t", b"id,body\n1,<html><p>x</p></html>\n"))) == [[1, "<html><p>x</p></html>"]]
     assert rows(fetch(site.file("/j", b'[{"id":1,"body":"<!DOCTYPE html>"}]'))) == [[1, "<!DOCTYPE html>"]]

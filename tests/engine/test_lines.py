@@ -195,7 +195,10 @@ def test_cells_of_several_lines_in_a_tsv_stay_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Not Found", "Access denied, please log in.\n", "You must log in, or register, to see it", "访问被拒绝，请先登录"],
+    [
+        *("Not Found", "404 page not found\n", "Denied.", "Hello, this is a sentence of prose."),
+        *("Access denied, please log in.\n", "You must log in, or register, to see it", "访问被拒绝，请先登录"),
+    ],
 )
 def test_a_single_line_of_prose_is_no_table(text: str, tmp_path: Path) -> None:
     assert fault(text, tmp_path) == ("not_data", {"found": "text", "text": text.strip()})
@@ -203,7 +206,9 @@ def test_a_single_line_of_prose_is_no_table(text: str, tmp_path: Path) -> None:
     assert read(text, tmp_path / "said", format="csv")[0].rows == 0
 
 
-@pytest.mark.parametrize("text", ["a,b\n", "name", "姓名,年龄\n", "First name, Last name, E-mail\n", "id;name"])
+@pytest.mark.parametrize(
+    "text", ["a,b\n", "name", "姓名,年龄\n", "First name, Last name, E-mail\n", "id;name", "last name,date of birth\n"]
+)
 def test_names_alone_are_a_table_without_rows(text: str, tmp_path: Path) -> None:
     assert read(text, tmp_path)[0].rows == 0
 

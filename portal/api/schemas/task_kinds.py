@@ -13,7 +13,7 @@ from portal import limits
 from portal.api.schemas import Answer, Body
 from portal.api.schemas.tasks import Countdown, TaskFields
 from portal.engine.query import CONDITIONS_MAX, LIST_MAX, TEXT_MAX
-from portal.engine.reading import MOST_FOOTER, MOST_SKIPPED
+from portal.engine.reading import ENCODINGS, MOST_FOOTER, MOST_SKIPPED
 
 DataFormat = Literal["csv", "tsv", "json", "ndjson", "parquet", "xlsx"]
 Left = SkipJsonSchema[None]  # it may be left out, and is not described as null
@@ -70,7 +70,7 @@ class FetchParams(Body):
         ),
     ] = {}
     format: Annotated[DataFormat | Left, Field(description="Else found out by the content")] = None
-    encoding: Literal["utf-8", "utf-16", "gb18030", "big5", "windows-1252"] | Left = None
+    encoding: Annotated[str | Left, Field(json_schema_extra={"enum": [*ENCODINGS]})] = None
     delimiter: Annotated[str | Left, Field(description="One character, of CSV and TSV")] = None
     quote: Annotated[Literal["", '"', "'"] | Left, Field(description='Of CSV and TSV; "" is none at all')] = None
     header: Annotated[bool | Left, Field(description="Whether the first row of CSV or TSV holds names")] = None
@@ -86,6 +86,9 @@ class FetchParams(Body):
     member: Annotated[Text, Field(description="The file to take of a zip archive")] = ""
     sheet: Annotated[Text, Field(description="The sheet to take of a workbook")] = ""
     skip_broken: Annotated[bool, Field(description="Leave out rows that cannot be read, and count them")] = False
+    replace_undecodable: Annotated[
+        bool, Field(description="Make bytes that are no text in the encoding U+FFFD, and count them")
+    ] = False
 
 
 class ExportParams(Body):
@@ -154,6 +157,7 @@ class GivenFetch(Given):
     member: str = ""
     sheet: str = ""
     skip_broken: bool = False
+    replace_undecodable: bool = False
 
 
 class GivenExport(Given):

@@ -123,6 +123,11 @@ def late(path: Path, reading: Reading, stop: Stop) -> Guess | None:
     return guess(evidence.cells, reading.language) if evidence.cells else None
 
 
+def may_be_at_fault(fault: Fault) -> bool:
+    """DuckDB's reader of JSON documents says of bytes that are no UTF-8 only that they are no JSON."""
+    return fault.params.get("reason") == "encoding" or fault.code == "json_broken"
+
+
 def first_undecodable(path: Path, stop: Stop) -> Place | None:
     """Where a file is not UTF-8."""
     decoder = Decoder(UTF8)

@@ -214,7 +214,7 @@ class _Fetch:
         try:
             converted = self._convert(plain, sniffed, target, keep)
         except Fault as fault:
-            place = encoding.first_undecodable(plain, self.stop) if _may_be_of_encoding(fault) else None
+            place = encoding.first_undecodable(plain, self.stop) if encoding.may_be_at_fault(fault) else None
             if place is None:
                 raise
             late = self._written_late(plain, sniffed)
@@ -261,11 +261,6 @@ class _Fetch:
             stop=self.stop,
             report=lambda share: self.meter.moved(share, 1),
         )
-
-
-def _may_be_of_encoding(fault: Fault) -> bool:
-    """DuckDB's reader of JSON documents says of bytes that are no UTF-8 only that they are no JSON."""
-    return fault.params.get("reason") == "encoding" or fault.code == "json_broken"
 
 
 def _found(read: _Read, peeled: list[str], name: str, reading: Reading) -> dict[str, Any]:

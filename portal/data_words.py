@@ -112,6 +112,19 @@ DATA_SENTENCES: dict[str, Any] = {
     "format_not_supported": _(
         "Files of this format (%(found)s) are not read. Use CSV, TSV, JSON, NDJSON, Parquet or Excel."
     ),
+    "format_not_supported.xls": _(
+        "This is a workbook of an old kind (.xls). Open it in a spreadsheet program and save it as .xlsx."
+    ),
+    "format_not_supported.xlsb": _(
+        "This is a binary workbook (.xlsb). Open it in a spreadsheet program and save it as .xlsx."
+    ),
+    "format_not_supported.ods": _(
+        "This is an OpenDocument workbook (.ods). Open it in a spreadsheet program and save it as .xlsx."
+    ),
+    "format_not_supported.numbers": _("This is a workbook of Numbers. Export it as Excel or CSV."),
+    "format_not_supported.encrypted": _(
+        "The workbook needs a password. Open it in a spreadsheet program and save it without one."
+    ),
     "not_what_it_says": _("You said %(said)s, but the file is %(found)s. Choose that format, or leave it open."),
     "not_what_it_says.login": _LOG_IN_PAGE,
     "not_what_it_says.share_page": _SHARE_PAGE,
@@ -177,6 +190,9 @@ DATA_SENTENCES: dict[str, Any] = {
     "xlsx_swollen": _(
         "The workbook is far larger inside than workbooks are (%(part)s). Copy the data into a new workbook, or save "
         "the sheet as CSV."
+    ),
+    "sheets_hidden": _(
+        "All that can be seen in the workbook is empty. It has hidden sheets: %(names)s. Name the one to be read."
     ),
     "sheet_unknown": _("There is no sheet “%(sheet)s”. The workbook has: %(names)s."),
     "zstd_corrupt": _("The zstd file is damaged or cut off. Fetch it again, or have it made anew."),

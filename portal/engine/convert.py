@@ -15,9 +15,11 @@ from portal.engine import (
     ndjson_source,
     parquet_source,
     row_count,
+    xlsx_source,
 )
 from portal.engine.broken_rows import Broken
 from portal.engine.csv_dialect import Dialect
+from portal.engine.ndjson_source import Field
 from portal.engine.parts import Parts
 from portal.engine.reading import Reading
 from portal.engine.sniff import Sniffed
@@ -60,33 +62,20 @@ def convert(
     with database.disk_limits():
         if sniffed.format not in ("json", "xlsx"):
             return _converted(source, sniffed, target, work, reading, memory_mb, threads, max_bytes, stop, report)
-        lines, sheet, wide = work / "lines.ndjson", None, None
+        lines, sheet = work / "lines.ndjson", None
         if sniffed.format == "json":
             json_source.to_ndjson(source, lines, stop, work=work, most=max_bytes, tick=lambda share: report(share / 3))
         else:
-            from portal.engine import xlsx_source  # and openpyxl with numpy: 16 MB for each process
-
-            made = xlsx_source.to_ndjson(
-                source,
-                lines,
-                work=work,
-                sheet=reading.sheet,
-                header=reading.header,
-                max_bytes=max_bytes,
-                stop=stop,
-                report=lambda share: report(share / 2),
+            sheet = xlsx_source.to_ndjson(
+                source, lines, work, reading, max_bytes=max_bytes, stop=stop, report=lambda share: report(share / 2)
             )
-            sheet, wide = made.name, len(made.columns) if made.is_wide else None
-        as_lines = replace(sniffed, format=WIDE if wide else sniffed.format, row_bytes=_row_bytes(lines))
-        done = _converted(lines, as_lines, target, work, reading, memory_mb, threads, max_bytes, stop, report)
+        fields = sheet.fields if sheet else []
+        as_lines = replace(
+            sniffed, format=WIDE if sheet and not fields else "json", row_bytes=ndjson_source.row_bytes(lines)
+        )
+        done = _converted(lines, as_lines, target, work, reading, memory_mb, threads, max_bytes, stop, report, fields)
         lines.unlink()
-        return replace(done, sheet=sheet, wide=wide)
-
-
-def _row_bytes(lines: Path) -> int:
-    with lines.open("rb") as file:
-        head = file.read(1024 * 1024)
-    return max(1, len(head) // max(1, head.count(b"\n")))
+        return replace(done, sheet=sheet.name, wide=sheet.wide, found=sheet.found) if sheet else done
 
 
 def _converted(
@@ -100,8 +89,9 @@ def _converted(
     max_bytes: int,
     stop: Stop,
     report: Report,
+    fields: Sequence[Field] = (),
 ) -> Converted:
-    width = len(sniffed.dialect.names) if sniffed.dialect else 20
+    width = len(sniffed.dialect.names) if sniffed.dialect else len(fields) or 20
     rows = min(GROUP_ROWS, GROUP_CELLS // width, GROUP_BYTES // sniffed.row_bytes)
     # Wide tables need a vector for each column several times over, whatever the size of a group.
     attempts = [(memory_mb + width // 4, _group(rows), False), (2 * memory_mb + width // 2, VECTOR, True)]
@@ -118,6 +108,8 @@ def _converted(
                     return job.parquet()
                 if sniffed.dialect:
                     return job.csv_in_parts(sniffed.dialect) if in_parts else job.csv(sniffed.dialect)
+                if fields:
+                    return job.sheet(fields, in_parts)
                 return job.ndjson_in_parts(sniffed.format) if in_parts else job.ndjson(sniffed.format)
         except (duckdb.OutOfMemoryException, duckdb.NotImplementedException):  # or a row larger than its buffer
             continue
@@ -202,7 +194,17 @@ class _Job(TypedCopy):
         files = literal(str(self.source))
         if format_ == WIDE:
             return self._lines(files)
-        return self._objects(files, files, format_) or self.ndjson_in_parts(format_)
+        return self._objects(files, files) or self.ndjson_in_parts(format_)
+
+    def sheet(self, fields: Sequence[Field], in_parts: bool) -> Converted:
+        """Rows of a workbook, whose columns are known."""
+        columns = [(each.name, each.candidates, each.expression) for each in fields]
+        with Parts(self.work) as parts:
+            job, files = self, literal(str(self.source))
+            if in_parts:
+                broken = broken_rows.of_ndjson(self.source, self.stop, parts.take, most=0)
+                job, files = self._with(parts, broken, "ndjson_broken_line"), parts.files
+            return job._typed(_Plan(ndjson_source.relation(files, fields), columns), self._second_half)
 
     def ndjson_in_parts(self, format_: str) -> Converted:
         with Parts(self.work) as parts:
@@ -210,19 +212,17 @@ class _Job(TypedCopy):
             job = self._with(parts, broken, "ndjson_broken_line")
             # To find types DuckDB opens all files, with a buffer for each.
             whole = parts.files if broken.count else literal(str(self.source))
-            table = None if format_ == WIDE else job._objects(whole, parts.files, format_)
+            table = None if format_ == WIDE else job._objects(whole, parts.files)
             done = table or job._lines(parts.files)
         return replace(done, skipped=broken.count, first_skipped=broken.first)
 
-    def _objects(self, whole: str, files: str, format_: str) -> Converted | None:
+    def _objects(self, whole: str, files: str) -> Converted | None:
         """The keys as columns; None where that cannot be done. Both hold all rows; types are found in `whole`."""
         for exact in (False, True):
             try:
                 found = ndjson_source.columns_of(self.connection, whole, self.stop, self._first_half, exact=exact)
                 if found is None:
                     return None
-                if format_ == "xlsx":
-                    found = [ndjson_source.of_a_sheet(column) for column in found]
                 columns = [(column.name, column.candidates, column.expression) for column in found]
                 return self._typed(Plan(ndjson_source.relation(files, found), columns), self._second_half)
             except Misfit:

@@ -284,7 +284,7 @@ def _found(read: _Read, peeled: list[str], name: str, reading: Reading) -> dict[
         found["packed"] = peeled
     more = {"sheet": converted.sheet, "wide": converted.wide, "converted": converted.converted}
     more["named"] = named.otherwise(name, sniffed.format, peeled)
-    return found | {name: value for name, value in more.items() if value}
+    return found | {name: value for name, value in more.items() if value} | converted.found
 
 
 def _hashed(path: Path, stop: Stop, meter: Meter) -> str:

@@ -8,7 +8,7 @@ import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -18,7 +18,7 @@ from portal.engine import database
 from portal.engine.columns import children
 from portal.engine.csv_dialect import MAX_COLUMNS, NAME_CHARS
 from portal.engine.stop import Stop
-from portal.engine.values import MIDNIGHT, MISFIT, TYPES, Type, identifier, literal
+from portal.engine.values import MISFIT, TYPES, Type, identifier, literal
 from portal.errors import Fault
 
 LONGEST_LINE = 32_000_000  # bytes; DuckDB reads in buffers of 32 MiB
@@ -45,13 +45,11 @@ class Field:
     expression: str
 
 
-def of_a_sheet(field: Field) -> Field:
-    """The same for what was a workbook: values of several kinds become text, a day is a moment at midnight."""
-    if field.sql_type == "JSON":
-        return replace(field, candidates=(), expression=f"{identifier(field.name)} ->> '$'")
-    if field.candidates == DATES:
-        return replace(field, candidates=(MIDNIGHT, *DATES))
-    return field
+def row_bytes(lines: Path) -> int:
+    """The mean length of the first ones."""
+    with lines.open("rb") as file:
+        head = file.read(1024 * 1024)
+    return max(1, len(head) // max(1, head.count(b"\n")))
 
 
 def blank_mark(path: Path) -> None:

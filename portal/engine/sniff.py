@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portal.engine import csv_dialect, encoding
+from portal.engine import csv_dialect, encoding, zip_member
 from portal.engine.csv_dialect import Dialect
 from portal.engine.encoding import Written
 from portal.engine.reading import Reading
@@ -32,6 +32,8 @@ _DATA = {
     b"Obj\x01": "avro",
     b"\x89HDF": "hdf5",
 }
+_COMPOUND = {"EncryptedPackage": "encrypted", "Workbook": "xls", "WordDocument": "doc", "PowerPoint Document": "ppt"}
+_OFFICE = ("xlsx", "xlsb", "ods", "numbers", "encrypted", "json", "xml")
 _OTHER = {
     b"\x89PNG": "png",
     b"\xff\xd8\xff": "jpeg",
@@ -70,7 +72,7 @@ def sniff(path: Path, reading: Reading = Reading()) -> Sniffed:  # noqa: B008  #
         head = file.read(SAMPLE)
     if not head:
         raise Fault("file_empty")
-    if found := _signature(head):
+    if found := _signature(head, path):
         if found not in ("parquet", "xlsx"):
             raise _unwelcome(found, said)
         return _fitting(Sniffed(found, None, ROW_BYTES), said)
@@ -116,12 +118,29 @@ def _fitting(found: Sniffed, said: str | None) -> Sniffed:
     return found
 
 
-def _signature(head: bytes) -> str | None:
+def _signature(head: bytes, path: Path) -> str | None:
     for magic, name in (_OURS | _DATA | _OTHER).items():
         if head.startswith(magic) and not (name in _WORDS and _is_text(head[:4096])):
-            office = name == "zip" and (b"xl/" in head[:8192] or b"[Content_Types].xml" in head[:8192])
-            return "xlsx" if office else name
+            closer = {"zip": _archive, "xls": _compound}.get(name)
+            return closer(head, path) if closer else name
     return None
+
+
+def _archive(head: bytes, path: Path) -> str:
+    """What is in a zip archive; of one that is damaged what its beginning looks like."""
+    try:
+        with path.open("rb") as file:
+            return zip_member.document(file) or "zip"
+    except Fault:
+        return "xlsx" if b"xl/" in head[:8192] or b"[Content_Types].xml" in head[:8192] else "zip"
+
+
+def _compound(head: bytes, path: Path) -> str:
+    """Old workbooks, texts and mails lie in the same kind of file; so does a new workbook that needs a password."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - SAMPLE))
+        names = head + file.read(SAMPLE)
+    return next((name for word, name in _COMPOUND.items() if word.encode("utf-16-le") in names), "xls")
 
 
 def _is_text(head: bytes) -> bool:
@@ -131,7 +150,7 @@ def _is_text(head: bytes) -> bool:
 def _unwelcome(found: str, said: str | None) -> Fault:
     if said:
         return Fault("not_what_it_says", said=said, found=found)
-    supported_by_others = found in _DATA.values() or found in ("xlsx", "json", "xml")
+    supported_by_others = found in _DATA.values() or found in _OFFICE
     return Fault("format_not_supported" if supported_by_others else "not_data", found=found)
 
 

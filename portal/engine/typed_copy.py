@@ -33,6 +33,7 @@ class Converted:
     wide: int | None = None
     bare: bool = False
     converted: Mapping[str, list[str]] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,11 @@ def unpacked(
 
 
 def packing_of(path: Path) -> str | None:
-    """gzip, zstd or zip by content; a workbook, which is a zip archive, is not packed."""
+    """gzip, zstd or zip by content; a workbook, or another document that is a zip archive, is not packed."""
     with path.open("rb") as file:
         head = file.read(4)
         packing = next((name for magic, name in _MAGICS.items() if head.startswith(magic)), None)
-        return None if packing == "zip" and zip_member.is_workbook(file) else packing
+        return None if packing == "zip" and zip_member.document(file) else packing
 
 
 class _Output:

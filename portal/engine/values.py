@@ -38,8 +38,6 @@ TYPES = (
 _WHOLE_NUMBERS = TYPES[1:3]
 TEXT = Type("VARCHAR", "(?s:.*)")
 EMPTY = Type("VARCHAR", "")  # nothing seen yet: whatever comes later does not fit
-# A moment of a workbook, where a day is a moment at midnight.
-MIDNIGHT = Type("DATE", "[0-9]{4}-[0-9]{2}-[0-9]{2} 00:00:00")
 MISFIT = "value does not fit its column"
 
 
@@ -73,7 +71,7 @@ def detection(columns: Sequence[str], candidates: Sequence[Sequence[Type]]) -> s
     for name, kinds in zip(columns, candidates, strict=True):
         cell = identifier(name)
         if not kinds:  # settled, or no text at all
-            parts.append("false")
+            parts.append("bool_or(false)")
             continue
         parts.append(f"coalesce(bool_or(trim({cell}) <> ''), false)")
         for kind in kinds:

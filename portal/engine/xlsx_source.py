@@ -1,256 +1,225 @@
 """A sheet of a workbook becomes NDJSON, row by row: numbers stay numbers, text stays text, dates are ISO 8601."""
 
-import datetime as dt
 import json
-import math
-from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, cast
-from xml.etree.ElementTree import ParseError, iterparse
+from typing import Any, TextIO
+from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError
 from zipfile import ZipFile
 
-from defusedxml.common import DefusedXmlException
-from openpyxl.utils.escape import unescape
-from openpyxl.utils.exceptions import InvalidFileException
-from openpyxl.worksheet._reader import WorkSheetParser
-
-from portal.engine import xlsx_book, zip_member
-from portal.engine.csv_dialect import MAX_COLUMNS, unique_names
-from portal.engine.header import has_header
+from portal.engine import xlsx_book, xlsx_head, zip_member
+from portal.engine.csv_dialect import MAX_COLUMNS
+from portal.engine.ndjson_source import LONGEST_LINE, Field
 from portal.engine.pace import Pace
+from portal.engine.reading import Reading
 from portal.engine.stop import Stop
-from portal.engine.xlsx_book import Book
+from portal.engine.xlsx_book import SHEETS_TOLD, Book
+from portal.engine.xlsx_cells import Cells, Row
+from portal.engine.xlsx_columns import Columns, key_of, shown, text_of
+from portal.engine.xlsx_strings import Strings
 from portal.engine.xlsx_target import SHEET_ROWS
 from portal.engine.xml_guard import Guarded, most_of
 from portal.errors import Fault
 
-_STRINGS = "xl/sharedStrings.xml"
-_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-SHEET_COLUMNS = 16_384
-TEXTS = 20_000_000  # in one workbook
-_SAMPLE, _JUDGED = 100, 50_000  # rows in which the width is looked for; cells that tell whether the first is a header
-_ERRORS = {"#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"}
+_SAMPLE = 100  # rows in which the width is looked for
+_TOLD, _TOLD_CHARS = 5, 200  # of what stands above a table
+# One text may stand in a million cells: lines are no longer than so many times the file, once they are past so much.
+LINES_RATIO, LINES_AFTER = 200, 64 * 1024**2
 # What its XML may be wrong in, beyond the archive it lies in.
-_DAMAGE = (
-    ParseError,
-    DefusedXmlException,
-    InvalidFileException,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-)
+_DAMAGE = (ParseError, ExpatError, LookupError, TypeError, AttributeError, ArithmeticError, NotImplementedError)
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Which sheet was read, and the names of its columns in order; as many as no table has if it `is_wide`."""
+    """How a sheet was read. `fields` are those of the lines, none if each is a row for itself, as those of `wide` are:
+    so many columns, more than a table has. `found` is for people."""
 
     name: str
-    columns: list[str]
-
-    @property
-    def is_wide(self) -> bool:
-        return len(self.columns) > MAX_COLUMNS
+    fields: list[Field]
+    wide: int | None = None
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 def to_ndjson(
     source: Path,
     target: Path,
-    *,
     work: Path,
-    sheet: str | None,
-    header: bool | None,
+    reading: Reading,
+    *,
     max_bytes: int,
     stop: Stop,
     report: Callable[[float], object],
 ) -> Sheet:
-    """Write each row as an object, the first with all columns. The first sheet that holds anything, unless `sheet`
-    names one.
+    """Write each row of a sheet as an object: of the first visible one that holds anything, unless one is named.
 
-    Raises `Fault`: `xlsx_corrupt`, `xlsx_swollen` with the part, `sheet_unknown` with the names there are,
-    `file_empty`, `too_many_columns`, `too_large`.
+    Raises `Fault`: `xlsx_corrupt`, `xlsx_swollen` with the part, `sheet_unknown` and `sheets_hidden` with the names
+    there are, `file_empty`, `too_many_columns`, `rows_too_big`, `bomb`, `too_large`.
     """
     with zip_member.damage_as("xlsx_corrupt", *_DAMAGE), ZipFile(source) as archive:
         if sum(info.file_size for info in archive.infolist()) > max_bytes:
             raise Fault("too_large", limit=max_bytes)
         book = xlsx_book.opened(archive, stop)
-        if sheet and sheet not in book.sheets:
-            raise Fault("sheet_unknown", sheet=sheet[:100], names=list(book.sheets)[:20])
-        with _Strings(archive, work / "strings", stop) as strings:
-            pace = Pace()
-            for name in [sheet] if sheet else _visible(book):
-                part = book.sheets[name]
-                most = most_of(archive.getinfo(part), source.stat().st_size)
-                with archive.open(part) as file:
-                    guarded = Guarded(file, part, unit="row", until="sheetData", most=most)
-                    found = _written(_rows(guarded, book, part, strings, pace, stop), target, header, max_bytes, report)
-                if found:
-                    return Sheet(name, found)
+        if reading.sheet and reading.sheet not in book.sheets:
+            raise Fault("sheet_unknown", sheet=reading.sheet[:100], names=list(book.sheets)[:20])
+        with Strings(archive, book.strings, work / "strings", stop) as strings:
+            read = _Reader(archive, source.stat().st_size, book, strings, reading, target, max_bytes, stop, report)
+            for name in [reading.sheet] if reading.sheet else book.visible():
+                if sheet := read.sheet(name):
+                    return sheet
+            if not reading.sheet and (names := [name for name in book.covert() if read.holds_rows(name)]):
+                raise Fault("sheets_hidden", names=names[:20])
         raise Fault("file_empty")
 
 
-def _visible(book: Book) -> list[str]:
-    """The names of those to look at: of several that are one part, the first."""
-    seen = [name for name in book.sheets if name not in book.hidden] or list(book.sheets)
-    return list({book.sheets[name]: name for name in reversed(seen)}.values())[::-1]
+@dataclass
+class _Reader:
+    archive: ZipFile
+    size: int
+    book: Book
+    strings: Strings
+    reading: Reading
+    target: Path
+    max_bytes: int
+    stop: Stop
+    report: Callable[[float], object]
+    pace: Pace = field(default_factory=Pace)
 
+    def sheet(self, name: str) -> Sheet | None:
+        """None where it is empty."""
+        made = self._sheet(name, as_rows=False)
+        return self._sheet(name, as_rows=True) if made and made.wide else made
 
-class _Strings:
-    """The texts that a workbook keeps apart from its cells: in a file, found by an index of 8 bytes for each."""
+    def holds_rows(self, name: str) -> bool:
+        with ExitStack() as held:
+            return next(self._cells(name, held).rows(self.pace, self.stop), None) is not None
 
-    def __init__(self, archive: ZipFile, path: Path, stop: Stop) -> None:
-        self._archive, self._path, self._stop = archive, path, stop
-        self._size = Path(str(archive.filename)).stat().st_size
-        self._ends = array("Q")
-
-    def __enter__(self) -> "_Strings":
-        self._file: IO[bytes] = self._path.open("w+b")
-        try:
-            if info := self._archive.NameToInfo.get(_STRINGS):
-                with self._archive.open(_STRINGS) as part:
-                    self._take(Guarded(part, _STRINGS, unit="si", most=most_of(info, self._size)))
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
-
-    def __getitem__(self, number: int) -> str:
-        begin = self._ends[number - 1] if number else 0
-        self._file.seek(begin)
-        return self._file.read(self._ends[number] - begin).decode("utf-8", "surrogatepass")
-
-    def _take(self, part: Guarded) -> None:
-        end = 0
-        pace = Pace()
-        for number, text in enumerate(_texts(part)):
-            pace.found += bool(text)
-            if not number % 1000:
-                self._stop.check()
-                pace.check(_STRINGS)
-                if number > TEXTS:
-                    raise Fault("xlsx_swollen", part="sharedStrings.xml")
-            end += self._file.write(text.encode("utf-8", "surrogatepass"))
-            self._ends.append(end)
-        self._file.flush()
-
-
-def _texts(part: Guarded) -> Iterator[str]:
-    """Each text without its phonetic readings and styles."""
-    root = None
-    for event, element in iterparse(cast(IO[bytes], part), events=("start", "end")):  # noqa: S314  # expat itself refuses entities that grow
-        if root is None:
-            root = element
-        if event == "end" and element.tag == f"{_MAIN}si":
-            runs = [*element.findall(f"{_MAIN}t"), *element.findall(f"{_MAIN}r/{_MAIN}t")]
-            yield "".join(run.text or "" for run in runs)
-            root.clear()
-
-
-def _written(
-    rows: Iterator[dict[int, Any]],
-    target: Path,
-    header: bool | None,
-    max_bytes: int,
-    report: Callable[[float], object],
-) -> list[str] | None:
-    """The columns' names; None where the sheet is empty."""
-    first = [row for _, row in zip(range(_SAMPLE), rows, strict=False)]
-    if not first:
-        return None
-    width = max(map(_width, first))
-    judged = [[_shown(row.get(place)) for place in range(_width(row))] for row in first[: max(2, _JUDGED // width)]]
-    named = header if header is not None else has_header(judged)
-    names = _Names((judged[0] if named else []) + [""] * (width - len(judged[0]) if named else width))
-    with target.open("w", encoding="utf-8") as out:
-        for number, row in enumerate(_chained(first[1:] if named else first, rows)):
-            names.lengthen(_width(row))
-            places = range(len(names.all)) if not number else sorted(row)
-            cells = {names.all[place]: _value(row.get(place)) for place in places}
-            out.write(json.dumps(cells, ensure_ascii=False) + "\n")
-            if not number % 100 and target.stat().st_size > max_bytes:  # one text may stand in a million cells
-                raise Fault("too_large", limit=max_bytes)
-            if not number % 1000:
-                report(min(0.99, number / SHEET_ROWS))
-    return names.all
-
-
-class _Names:
-    """Of the columns; as rows become longer there are more, which are called after their places."""
-
-    def __init__(self, cells: list[str]) -> None:
-        self.all = unique_names(cells)
-        self._taken = {name.lower() for name in self.all}
-
-    def lengthen(self, width: int) -> None:
-        while len(self.all) < width:  # not all anew: thousands of rows may each be longer than those before
-            name = f"column{len(self.all) + 1}"
-            while name in self._taken:
-                name += "_2"
-            self.all.append(name)
-            self._taken.add(name)
-
-
-def _width(row: dict[int, Any]) -> int:
-    width = max(row) + 1
-    if width > SHEET_COLUMNS:
-        raise Fault("too_many_columns", columns=width, limit=SHEET_COLUMNS)
-    return width
-
-
-def _chained(first: list[dict[int, Any]], rows: Iterator[dict[int, Any]]) -> Iterator[dict[int, Any]]:
-    yield from first
-    yield from rows
-
-
-def _rows(part: Guarded, book: Book, name: str, strings: _Strings, pace: Pace, stop: Stop) -> Iterator[dict[int, Any]]:
-    """Values by their places in the row, the first one being 0; no empty cells, no empty rows."""
-    sheet = WorkSheetParser(
-        part,
-        strings,
-        data_only=True,
-        epoch=book.epoch,
-        date_formats=book.dates,
-        timedelta_formats=book.durations,
-    )
-    for number, (place, cells) in enumerate(sheet.parse(), start=1):
-        stop.check()
-        pace.check(name)
-        if max(number, place) > SHEET_ROWS:
+    def _cells(self, name: str, held: ExitStack) -> Cells:
+        if (info := self.book.sheets[name]) is None:
             raise Fault("xlsx_corrupt")
-        sheet.row_dimensions.clear()  # heights and styles, which nobody asks for
-        row = {cell["column"] - 1: cell["value"] for cell in cells if cell["value"] is not None}
-        if row:
-            pace.found += 1 + len(row)
-            yield row
+        part = held.enter_context(self.archive.open(info))
+        guarded = Guarded(part, info.filename, unit="row", until="sheetData", most=most_of(info, self.size))
+        return Cells(guarded, info.filename, self.strings, self.book.formats, is_1904=self.book.is_1904)
 
+    def _sheet(self, name: str, *, as_rows: bool) -> Sheet | None:
+        with ExitStack() as held:
+            cells = self._cells(name, held)
+            rows = cells.rows(self.pace, self.stop)
+            table = _Table(rows, self.reading)
+            if table.is_empty:
+                return None
+            columns = Columns(table.names)
+            count = self._written(table, columns, as_rows)
+            wide = len(columns.names) if count is None or as_rows else None
+            fields = [] if wide else columns.fields()
+            more = {key: value for key, value in vars(cells.seen).items() if value}
+        return Sheet(name, fields, wide, self._sheets(name) | table.found | more)
 
-def _value(cell: Any) -> Any:
-    match cell:
-        case bool() | int() | None:
-            return cell
-        case float() if not math.isfinite(cell):
+    def _written(self, table: "_Table", columns: Columns, as_rows: bool) -> int | None:
+        """How many rows; None as soon as there are more columns than a table has, unless each is a row for itself."""
+        if len(columns.names) > MAX_COLUMNS and not as_rows:
             return None
-        case float():
-            return int(cell) if cell.is_integer() and abs(cell) < 2**53 else cell
-        case dt.datetime():
-            return cell.isoformat(sep=" ")  # whether a column holds days or moments is seen once it is whole
-        case dt.date() | dt.time():
-            return cell.isoformat()
-        case dt.timedelta():
-            return str(cell)
-        case str() if cell in _ERRORS:
-            return None
-        case _:
-            text = unescape(str(cell)) if "_x" in str(cell) else str(cell)
-            return text.encode("utf-8", "replace").decode()
+        with self.target.open("w", encoding="utf-8", errors="replace") as out:
+            lines = _Lines(out, min(self.max_bytes, max(LINES_AFTER, LINES_RATIO * self.size)), self.max_bytes)
+            for number, row in enumerate(table.body()):
+                columns.lengthen(max(row.cells, default=-1) + 1)
+                if as_rows:
+                    places = range(len(columns.names)) if not number else sorted(row.cells)
+                    lines.write({columns.names[n]: row.cells[n][1] if n in row.cells else None for n in places})
+                    continue
+                if len(columns.names) > MAX_COLUMNS:
+                    return None
+                for place, cell in row.cells.items():
+                    columns.take(place, cell)
+                lines.write({key_of(place): cell[1] for place, cell in row.cells.items()})
+                if not number % 1000:
+                    self.report(min(0.99, number / SHEET_ROWS))
+        return lines.count
+
+    def _sheets(self, name: str) -> dict[str, Any]:
+        """Which others there are, and what of the workbook could not be read."""
+        others = {"sheets": [other for other in self.book.sheets if other not in self.book.hidden]}
+        others = others if others["sheets"] != [name] else {}
+        hidden = {"hidden_sheets": [other for other in self.book.sheets if other in self.book.hidden]}
+        told = {key: names[:SHEETS_TOLD] for key, names in (others | hidden).items() if names}
+        return told | ({} if self.book.has_styles else {"styles_damaged": True})
 
 
-def _shown(cell: Any) -> str:
-    return "" if cell is None else str(_value(cell))
+class _Table:
+    """Of the rows of a sheet those of the table, and the names above them."""
+
+    def __init__(self, rows: Iterator[Row], reading: Reading) -> None:
+        first_row = reading.header_row or (reading.skip_rows or 0) + 1
+        above: list[Row] = []
+        for row in rows:
+            if row.number >= first_row:
+                rows = chain([row], rows)
+                break
+            above.append(row)
+        self._sample = list(islice(rows, _SAMPLE))
+        self._rows, self._footer = rows, reading.footer_rows or 0
+        self.is_empty = not self._sample
+        self.names: list[str] = []
+        self.found: dict[str, Any] = {}
+        if self.is_empty:
+            return
+        if not (reading.header_row or reading.skip_rows is not None or reading.header is False):
+            count = xlsx_head.rows_above(self._sample)
+            above, self._sample = self._sample[:count], self._sample[count:]
+        width = max(max(row.cells, default=0) for row in self._sample) + 1
+        named = self._is_named(reading, width, is_below=bool(above))
+        self.found["header"] = named
+        self.names = [""] * width
+        if named:
+            header = self._sample.pop(0)
+            self.names = [text if cell else "" for cell, text in self._shown(header, width)]
+            self.found["header_row"] = header.number
+        if above:
+            self.found["rows_above"] = len(above)
+            self.found["above"] = [_line(row) for row in above[:_TOLD]]
+
+    def body(self) -> Iterator[Row]:
+        """Those below the header and above the footer."""
+        kept: deque[Row] = deque()
+        for row in chain(self._sample, self._rows):
+            kept.append(row)
+            if len(kept) > self._footer:
+                yield kept.popleft()
+        if self._footer:
+            self.found["rows_below"] = len(kept)
+
+    def _is_named(self, reading: Reading, width: int, *, is_below: bool) -> bool:
+        if reading.header is not None or reading.header_row:
+            return reading.header is not False
+        return (is_below and reading.skip_rows is None) or xlsx_head.is_named(self._sample, width)
+
+    def _shown(self, row: Row, width: int) -> list[tuple[bool, str]]:
+        cells = [row.cells.get(place) for place in range(width)]
+        return [(cell is not None, text) for cell, text in zip(cells, shown(cells), strict=True)]
+
+
+class _Lines:
+    """Takes rows up to so many bytes."""
+
+    def __init__(self, out: TextIO, most: int, max_bytes: int) -> None:
+        self._out, self._most, self._max_bytes = out, most, max_bytes
+        self._bytes = self.count = 0
+
+    def write(self, cells: dict[str, Any]) -> None:
+        if sum(len(value) for value in cells.values() if isinstance(value, str)) > LONGEST_LINE:
+            raise Fault("rows_too_big")
+        line = json.dumps(cells, ensure_ascii=False) + "\n"
+        self._bytes += len(line) if line.isascii() else len(line.encode("utf-8", "replace"))
+        if self._bytes > self._most:
+            is_bomb = self._most < self._max_bytes
+            raise Fault("bomb", ratio=LINES_RATIO) if is_bomb else Fault("too_large", limit=self._max_bytes)
+        self._out.write(line)
+        self.count += 1
+
+
+def _line(row: Row) -> str:
+    return " | ".join(text_of(cell) for _, cell in sorted(row.cells.items()))[:_TOLD_CHARS]

@@ -6,7 +6,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from lzma import LZMAError
 from typing import IO
 
@@ -18,6 +18,33 @@ _PIECE = 256 * 1024
 _END, _END64 = b"PK\x05\x06", b"PK\x06\x06"
 _TAIL = 66 * 1024  # the end record stands behind at most a comment of 64 KiB
 _ENCRYPTED, _UTF8 = 0x1, 0x800
+_TYPES_BYTES = 1024**2
+# What tells a document by what a member of it says, or by its being there.
+_DOCUMENTS = {
+    "mimetype": {
+        b"opendocument.spreadsheet": "ods",
+        b"opendocument.text": "odt",
+        b"opendocument.presentation": "odp",
+        b"epub": "epub",
+    },
+    "[content_types].xml": {
+        b"spreadsheetml.sheet.main+xml": "xlsx",
+        b"spreadsheetml.template.main+xml": "xlsx",
+        b"ms-excel.sheet.macroenabled.main+xml": "xlsx",
+        b"ms-excel.template.macroenabled.main+xml": "xlsx",
+        b"ms-excel.addin.macroenabled.main+xml": "xlsx",
+        b"ms-excel.sheet.binary.macroenabled.main": "xlsb",
+        b"wordprocessingml": "docx",
+        b"presentationml": "pptx",
+    },
+}
+_MEMBERS = {
+    "xl/workbook.xml": "xlsx",
+    "xl/workbook.bin": "xlsb",
+    "word/document.xml": "docx",
+    "ppt/presentation.xml": "pptx",
+    "index/document.iwa": "numbers",
+}
 _DAMAGE: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     zlib.error,
@@ -30,10 +57,20 @@ _DAMAGE: tuple[type[Exception], ...] = (
 )
 
 
-def is_workbook(file: IO[bytes]) -> bool:
-    """Whether it is an XLSX. Raises `Fault('zip_corrupt')`, `Fault('zip_too_many')`."""
+def document(file: IO[bytes]) -> str | None:
+    """xlsx, xlsb, ods, docx … where the archive is a document of an office program; None where it holds files.
+
+    Raises `Fault('zip_corrupt')`, `Fault('zip_too_many')`.
+    """
     with _opened(file) as archive:
-        return "xl/workbook.xml" in archive.NameToInfo
+        members = {name.replace("\\", "/").lstrip("/").lower(): info for name, info in archive.NameToInfo.items()}
+        for member, words in _DOCUMENTS.items():
+            if member in members:
+                with suppress(*_DAMAGE), archive.open(members[member]) as content:
+                    text = content.read(_TYPES_BYTES).lower()
+                    if name := next((name for word, name in words.items() if word in text), None):
+                        return name
+        return next((name for member, name in _MEMBERS.items() if member in members), None)
 
 
 def extract(file: IO[bytes], wanted: str | None, write: Callable[[bytes, int], object]) -> str:

@@ -18,6 +18,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from portal.engine import pace, xlsx_source, xml_guard
 from portal.engine.fetch import Fetched
 from portal.engine.look import look
+from portal.engine.reading import Reading
 from portal.engine.stop import Stop
 from portal.engine.xml_guard import Guarded
 from portal.errors import Fault
@@ -124,9 +125,9 @@ def test_more_columns_than_a_table_has_are_kept_row_by_row(names: bool, tmp_path
 @pytest.mark.parametrize(("columns", "is_wide"), [(1000, False), (1001, True)])
 def test_a_thousand_columns_are_a_table(columns: int, is_wide: bool, tmp_path: Path) -> None:
     wide(tmp_path / "book.xlsx", columns, 3, names=True)
-    said: dict[str, Any] = {"sheet": None, "header": None, "max_bytes": 10**9, "report": lambda _: None}
-    made = xlsx_source.to_ndjson(tmp_path / "book.xlsx", tmp_path / "lines", work=tmp_path, stop=Stop(), **said)
-    assert (len(made.columns), made.is_wide) == (columns, is_wide)
+    said: dict[str, Any] = {"max_bytes": 10**9, "report": lambda _: None}
+    made = xlsx_source.to_ndjson(tmp_path / "book.xlsx", tmp_path / "lines", tmp_path, Reading(), stop=Stop(), **said)
+    assert (len(made.fields), made.wide) == ((0, columns) if is_wide else (columns, None))
 
 
 def test_no_sheet_has_16_385_columns(tmp_path: Path) -> None:
@@ -170,14 +171,14 @@ def test_what_is_a_date_is_told_by_its_format_and_the_calendar(tmp_path: Path) -
         sheet["C1"].number_format, sheet["D1"].number_format = "0.00", 'yyyy"y"mm"m"'
         sheet["E1"].number_format = '"dmy"0'
 
-    said = [["2026-01-02T03:04:05", "1 day, 6:00:00", 45_000, "2023-03-15", 45_000]]
+    said = [["2026-01-02T03:04:05", "30:00:00", 45_000, "2023-03-15", 45_000]]
     assert styled(dates, tmp_path / "a") == said
 
     def mac(made: openpyxl.Workbook) -> None:
         made.epoch = CALENDAR_MAC_1904
         dates(made)
 
-    assert styled(mac, tmp_path / "b") == [["2026-01-02T03:04:05", "1 day, 6:00:00", 45_000, "2027-03-16", 45_000]]
+    assert styled(mac, tmp_path / "b") == [["2026-01-02T03:04:05", "30:00:00", 45_000, "2027-03-16", 45_000]]
 
 
 def test_hidden_sheets_and_charts_are_passed_over(tmp_path: Path) -> None:
@@ -241,7 +242,8 @@ def test_a_sheet_of_many_names_is_read_once(tmp_path: Path) -> None:
 def test_one_text_in_many_cells_does_not_fill_the_disk(tmp_path: Path) -> None:
     cells = many(b'<row><c t="s"><v>0</v></c></row>', 5000, MAIN, END)
     book(sheet=cells, sharedStrings=[STRINGS, b"<si><t>" + b"a" * 30_000 + b"</t></si></sst>"])(tmp_path / "book")
-    said: dict[str, Any] = {"sheet": None, "header": None, "stop": Stop(), "report": lambda _: None}
-    with pytest.raises(Fault, match="too_large"):
-        xlsx_source.to_ndjson(tmp_path / "book", tmp_path / "lines", work=tmp_path, max_bytes=20_000_000, **said)
-    assert (tmp_path / "lines").stat().st_size < 25_000_000
+    said: dict[str, Any] = {"stop": Stop(), "report": lambda _: None}
+    for most, code in ((20_000_000, "too_large"), (2**40, "bomb")):
+        with pytest.raises(Fault, match=code):
+            xlsx_source.to_ndjson(tmp_path / "book", tmp_path / "lines", tmp_path, Reading(), max_bytes=most, **said)
+        assert (tmp_path / "lines").stat().st_size <= min(most, xlsx_source.LINES_AFTER)

@@ -103,10 +103,12 @@ class Cells:
                 self._place = self._place_of(attributes["r"]) if "r" in attributes else self._place + 1
                 self._type, self._style = attributes.get("t", ""), attributes.get("s", "")
                 self._formula, self._is_text, self._parts = False, False, []
-            case "v":
+            case "v" if not self._is_text:
                 self._text = self._parts = []
             case "t" if not self._phonetic:
-                self._text, self._is_text = self._parts, True
+                if not self._is_text:  # some write the text as a value, too
+                    self._parts, self._is_text = [], True
+                self._text = self._parts
             case "f":
                 self._formula = True
             case "rPh":
@@ -158,8 +160,12 @@ class Cells:
             self._width = max(self._width, self._place + 1)
             if self._place < SHEET_COLUMNS:
                 self._row.cells[self._place] = cell
-        elif self._format() == Format.ROW:
+        elif self._has_something(text) or self._format() == Format.ROW:
             self._row.is_meant = True
+
+    def _has_something(self, text: str) -> bool:
+        """Whether there is something in a cell that has no value: an error, a formula, a day that never was."""
+        return self._type not in (_SHARED, *_PLAIN) and (self._formula or bool(text.strip()))
 
     def _cell(self, text: str) -> Cell | None:
         kind = self._type

@@ -161,7 +161,7 @@ class _Table:
                 break
             above.append(row)
         self._sample = list(islice(rows, _SAMPLE))
-        self._rows, self._footer = rows, reading.footer_rows or 0
+        self._rows, self._footer = rows, reading.footer_rows
         self.is_empty = not self._sample
         self.names: list[str] = []
         self.found: dict[str, Any] = {}

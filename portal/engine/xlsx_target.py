@@ -11,6 +11,7 @@ from portal.engine import shown
 from portal.engine.columns import Column
 from portal.engine.stop import Stop
 from portal.engine.values import identifier
+from portal.engine.xlsx_formats import ROW_FORMAT
 from portal.errors import Fault
 
 BATCH = 2000
@@ -87,7 +88,7 @@ def write(
     }
     book = xlsxwriter.Workbook(str(target), options)
     formats = {kind: book.add_format({"num_format": pattern}) for kind, pattern in _FORMATS.items()}
-    bold = book.add_format({"bold": True})
+    bold, row_mark = book.add_format({"bold": True}), book.add_format({"num_format": ROW_FORMAT})
     styles = [formats.get(column.type) for column in columns]
     rows, line = 0, 1
     sheet = _sheet(book, columns, bold)
@@ -97,6 +98,8 @@ def write(
             for row in batch:
                 if line == sheet_rows:
                     sheet, line = _sheet(book, columns, bold), 1
+                if all(cell is None for cell in row):  # a row of nothing is none, to whoever reads it
+                    sheet.write_blank(line, 0, None, row_mark)
                 for position, style in enumerate(styles):
                     value, text = row[2 * position], row[2 * position + 1]
                     if value is True or value is False:

@@ -1,6 +1,6 @@
 """The columns of a sheet: their names, and as what their cells are read once all of them are known."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from portal.engine.csv_dialect import unique_names
 from portal.engine.ndjson_source import DATES, Field
@@ -65,11 +65,6 @@ class Columns:
 def key_of(place: int) -> str:
     """Short, as it stands in each line."""
     return f"c{place}"
-
-
-def shown(cells: Sequence[Cell | None]) -> list[str]:
-    """As texts, by which a header is told from rows."""
-    return ["" if cell is None else text_of(cell) for cell in cells]
 
 
 def text_of(cell: Cell) -> str:

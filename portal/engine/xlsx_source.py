@@ -12,22 +12,23 @@ from xml.etree.ElementTree import ParseError
 from xml.parsers.expat import ExpatError
 from zipfile import ZipFile
 
-from portal.engine import xlsx_book, xlsx_head, zip_member
+from portal.engine import header, xlsx_book, xlsx_head, zip_member
 from portal.engine.csv_dialect import MAX_COLUMNS
+from portal.engine.header import Verdict
 from portal.engine.ndjson_source import LONGEST_LINE, Field
 from portal.engine.pace import Pace
 from portal.engine.reading import Reading
 from portal.engine.stop import Stop
 from portal.engine.xlsx_book import SHEETS_TOLD, Book
 from portal.engine.xlsx_cells import Cells, Row
-from portal.engine.xlsx_columns import Columns, key_of, shown, text_of
+from portal.engine.xlsx_columns import Columns, key_of, text_of
 from portal.engine.xlsx_strings import Strings
 from portal.engine.xlsx_target import SHEET_ROWS
 from portal.engine.xml_guard import Guarded, most_of
 from portal.errors import Fault
 
 _SAMPLE = 100  # rows in which the width is looked for
-_TOLD, _TOLD_CHARS = 5, 200  # of what stands above a table
+_TOLD, _TOLD_CHARS = 5, 120  # of what stands above a table
 # One text may stand in a million cells: lines are no longer than so many times the file, once they are past so much.
 LINES_RATIO, LINES_AFTER = 200, 64 * 1024**2
 # What its XML may be wrong in, beyond the archive it lies in.
@@ -170,17 +171,18 @@ class _Table:
         if not (reading.header_row or reading.skip_rows is not None or reading.header is False):
             count = xlsx_head.rows_above(self._sample)
             above, self._sample = self._sample[:count], self._sample[count:]
-        width = max(max(row.cells, default=0) for row in self._sample) + 1
-        named = self._is_named(reading, width, is_below=bool(above))
-        self.found["header"] = named
+        verdict = Verdict(reading.header is not False, header.SAID)
+        if reading.header is None and not reading.header_row:
+            verdict = xlsx_head.judged(self._sample)
+        first, width = self._sample[0], max(max(row.cells, default=0) for row in self._sample) + 1
+        self.found |= {"header": verdict.named, "header_by": verdict.by}
         self.names = [""] * width
-        if named:
-            header = self._sample.pop(0)
-            self.names = [text if cell else "" for cell, text in self._shown(header, width)]
-            self.found["header_row"] = header.number
-        if above:
-            self.found["rows_above"] = len(above)
-            self.found["above"] = [_line(row) for row in above[:_TOLD]]
+        if verdict.named:
+            del self._sample[0]
+            self.names = [text_of(first.cells[place]) if place in first.cells else "" for place in range(width)]
+            self.found["header_row"] = first.number
+        lines = {"skip_rows": first.number - 1, "above": [_line(row) for row in above[:_TOLD]]}
+        self.found |= {name: value for name, value in (lines | {"footer_rows": self._footer}).items() if value}
 
     def body(self) -> Iterator[Row]:
         """Those below the header and above the footer."""
@@ -189,17 +191,6 @@ class _Table:
             kept.append(row)
             if len(kept) > self._footer:
                 yield kept.popleft()
-        if self._footer:
-            self.found["rows_below"] = len(kept)
-
-    def _is_named(self, reading: Reading, width: int, *, is_below: bool) -> bool:
-        if reading.header is not None or reading.header_row:
-            return reading.header is not False
-        return (is_below and reading.skip_rows is None) or xlsx_head.is_named(self._sample, width)
-
-    def _shown(self, row: Row, width: int) -> list[tuple[bool, str]]:
-        cells = [row.cells.get(place) for place in range(width)]
-        return [(cell is not None, text) for cell, text in zip(cells, shown(cells), strict=True)]
 
 
 class _Lines:

@@ -24,6 +24,8 @@ def rows_above(rows: Sequence[Row]) -> int:
 
 def judged(rows: Sequence[Row]) -> Verdict:
     """Whether the first of these rows names the columns."""
+    if not rows[0].cells:  # errors alone
+        return Verdict(False, header.ALIKE)
     width = max(_width(row) for row in rows)
     some = rows[: max(2, header.JUDGED_CELLS // max(1, width))]
     return header.judged(_texts(some, width))

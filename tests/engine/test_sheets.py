@@ -31,7 +31,9 @@ Parts = dict[str, str]
 def parts(cells: str, *, main: str = MAIN, office: str = OFFICE, book: str = "") -> Parts:
     """A small workbook; style 1 is a day, 2 hours, 3 a time of day, 4 text, 5 a day in China's own format."""
     formats = "".join(f'<xf numFmtId="{n}"/>' for n in (0, 164, 46, 20, 49, 31))
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
     return {
+        "[Content_Types].xml": f'<Types><Override PartName="/xl/workbook.xml" ContentType="{kind}"/></Types>',
         "_rels/.rels": f'<Relationships xmlns="{PACKAGE}"><Relationship Id="a" Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}">{book}<sheets><sheet name="S" sheetId="1" r:id="rId1"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}"><Relationship Id="rId1" Type="{office}/worksheet" Target="worksheets/sheet1.xml"/>'
@@ -258,7 +260,7 @@ def test_rows_of_nulls_go_out_and_come_back(tmp_path: Path) -> None:
 
 def test_two_other_readers_agree(tmp_path: Path) -> None:
     made = openpyxl.Workbook()
-    table: list[list[Any]] = [["k", "v", "w"], *([n, f"text {n % 7}", n / 3] for n in range(3000))]
+    table: list[list[Any]] = [["k", "v", "w"], *([n, f"text {n % 7}", n / 4] for n in range(3000))]
     for row in table:
         made.worksheets[0].append(row)
     made.save(tmp_path / "book.xlsx")

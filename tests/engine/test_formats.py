@@ -81,7 +81,10 @@ def test_a_workbook(site: Site, fetch: Fetch, tmp_path: Path) -> None:
         [1, "007", "2026-01-02", "2026-01-02T03:04:05", "x", None],
         [2, "123", "1999-12-31", "2026-01-03T00:00:00", "5", None],
     ]
-    assert found.found == {"format": "xlsx", "sheet": "Sheet 2"}
+    assert found.found == {
+        "format": "xlsx", "sheet": "Sheet 2", "sheets": ["Sheet 1", "Sheet 2", "Sheet 3"],
+        "header": True, "header_by": "kinds", "header_row": 1, "errors": 1, "uncalculated": 1, "empty_rows": 1,
+    }  # fmt: skip
     assert rows(fetch(site.file("/book2", body), sheet="Sheet 3")) == [["y"]]
     with pytest.raises(Fault) as caught:
         fetch(site.file("/book3", body), sheet="Nothing")

@@ -27,7 +27,7 @@ from portal.engine.xlsx_target import SHEET_ROWS
 from portal.engine.xml_guard import Guarded, most_of
 from portal.errors import Fault
 
-_SAMPLE = 100  # rows in which the width is looked for
+_SAMPLE, _SAMPLE_CELLS = 100, 100_000  # in which names and the width are looked for
 _TOLD, _TOLD_CHARS = 5, 120  # of what stands above a table
 # One text may stand in a million cells: lines are no longer than so many times the file, once they are past so much.
 LINES_RATIO, LINES_AFTER = 200, 64 * 1024**2
@@ -161,7 +161,7 @@ class _Table:
                 rows = chain([row], rows)
                 break
             above.append(row)
-        self._sample = list(islice(rows, _SAMPLE))
+        self._sample = list(_first(rows))
         self._rows, self._footer = rows, reading.footer_rows
         self.is_empty = not self._sample
         self.names: list[str] = []
@@ -210,6 +210,15 @@ class _Lines:
             raise Fault("bomb", ratio=LINES_RATIO) if is_bomb else Fault("too_large", limit=self._max_bytes)
         self._out.write(line)
         self.count += 1
+
+
+def _first(rows: Iterator[Row]) -> Iterator[Row]:
+    cells = 0
+    for row in islice(rows, _SAMPLE):
+        yield row
+        cells += len(row.cells)
+        if cells > _SAMPLE_CELLS:
+            return
 
 
 def _line(row: Row) -> str:

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -204,7 +205,7 @@ class _Job(TypedCopy):
             if in_parts:
                 broken = broken_rows.of_ndjson(self.source, self.stop, parts.take, most=0)
                 job, files = self._with(parts, broken, "ndjson_broken_line"), parts.files
-            return job._typed(_Plan(ndjson_source.relation(files, fields), columns), self._second_half)
+            return job._typed(Plan(ndjson_source.relation(files, fields), columns), self._second_half)
 
     def ndjson_in_parts(self, format_: str) -> Converted:
         with Parts(self.work) as parts:

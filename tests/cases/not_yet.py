@@ -9,13 +9,6 @@ NOT_YET = {
     "keys-beside-array": "json",
     "nul-in-key": "json",
     "deep-32": "json",
-    "repeated-name-empty": "xlsx",
-    "header-only-sheet": "xlsx",
-    "xlsx-strings-caps": "xlsx",
-    "xlsx-errors": "xlsx",
-    "xlsx-duration": "xlsx",
-    "xlsx-header-only": "xlsx",
-    "strict-workbook": "xlsx",
 }
 
 # Of these, what would hold a process for ever: not even run.

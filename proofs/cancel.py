@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from portal.gateways import store_keys
 from proofs.awkward import MIB, ROWS, Awkward, awkward
 from proofs.bench import SHORT, Report
 from proofs.fleet import Caller, Fleet, fetch, fleet
@@ -79,7 +80,7 @@ class Proof:
         return tuple(
             str(path.relative_to(folder))
             for folder in self._folders
-            for path in folder.rglob("*")
+            for path in _inside(folder)
             if uuid in str(path) and (path.is_file() or folder.name == "work")
         )
 
@@ -229,7 +230,13 @@ def prove(report: Report, proof: Proof) -> None:
 
 
 def _of_work(name: str) -> bool:
-    return not name.startswith("datasets/")
+    return not name.startswith("datasets/") and name != store_keys.MARK
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Files and folders; one may go meanwhile."""
+    for root, folders, files in os.walk(folder):
+        yield from (Path(root, name) for name in (*folders, *files))
 
 
 def main() -> None:

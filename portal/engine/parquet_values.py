@@ -1,6 +1,6 @@
 """How a value of any type that Parquet knows becomes one of ours, as SQL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -122,11 +122,7 @@ class Values:
             return cell if target == str(kind) else f"CAST({cell} AS {target})"
         match str(kind.id):
             case "struct":
-                fields = [
-                    f"{identifier(name)} := {self._native(_field(cell, name), child, (*place, at))}"
-                    for at, (name, child) in enumerate(children(kind))
-                ]
-                return f"CASE WHEN {cell} IS NOT NULL THEN struct_pack({', '.join(fields)}) END"
+                return f"CASE WHEN {cell} IS NOT NULL THEN {_packed(self._native, cell, kind, place)} END"
             case "list":
                 return (
                     f"list_transform({cell}, lambda {inner}: {self._native(inner, children(kind)[0][1], (*place, 0))})"
@@ -151,11 +147,7 @@ class Values:
         inner = f"x{len(place)}"
         match str(kind.id):
             case "struct":
-                fields = [
-                    f"{identifier(name)} := {self._json(_field(cell, name), child, (*place, at))}"
-                    for at, (name, child) in enumerate(children(kind))
-                ]
-                return f"CASE WHEN {cell} IS NOT NULL THEN to_json(struct_pack({', '.join(fields)})) END"
+                return f"CASE WHEN {cell} IS NOT NULL THEN to_json({_packed(self._json, cell, kind, place)}) END"
             case "list":
                 read = self._json(inner, children(kind)[0][1], (*place, 0))
                 return f"to_json(list_transform({cell}, lambda {inner}: {read}))"
@@ -194,6 +186,15 @@ def _iso(moment: str, name: str) -> str:
         return shown.iso(moment, name)
     text = f"regexp_replace(CAST({moment} AS VARCHAR), '([0-9]) ([0-9])', '\\1T\\2')"
     return f"replace({text}, '+00', 'Z')" if name == "timestamptz_ns" else text
+
+
+def _packed(read: Callable[[str, DuckDBPyType, Place], str], cell: str, kind: DuckDBPyType, place: Place) -> str:
+    """A struct anew, each of its fields as `read` has it."""
+    fields = [
+        f"{identifier(name)} := {read(_field(cell, name), child, (*place, at))}"
+        for at, (name, child) in enumerate(children(kind))
+    ]
+    return f"struct_pack({', '.join(fields)})"
 
 
 def _field(cell: str, name: str) -> str:

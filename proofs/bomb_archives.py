@@ -107,6 +107,6 @@ ARCHIVES: dict[str, tuple[Make, set[str]]] = {
     "footer of a list that lies": (footer(b"\x15\x02\x19\xfc\xff\xff\xff\xff\x0f" + bytes(1000)), {"parquet_corrupt"}),
     "footer of 400 MB": (footer(b"", length=399 * MB, ahead=400 * MB), {"parquet_corrupt", "too_much_memory"}),
     "padded cells of nothing": (padded(book(sheet=_NOTHING)), {"xlsx_swollen"}),
-    "one text everywhere": (book(sheet=_EVERYWHERE, sharedStrings=_LONG), {"too_large", "xlsx_swollen"}),
+    "one text everywhere": (book(sheet=_EVERYWHERE, sharedStrings=_LONG), {"too_large", "xlsx_swollen", "bomb"}),
     "padded texts": (padded(book(sharedStrings=_TEXTS)), {"xlsx_swollen"}),
 }  # fmt: skip
